@@ -14,6 +14,7 @@ import argparse
 
 import numpy as np
 
+from keras_ddpm.data import load
 from keras_ddpm.evaluation.inputs import check_images, check_labels
 from keras_ddpm.evaluation.train_classifier import BATCH, train_classifier
 
@@ -80,8 +81,6 @@ def main(argv=None):
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    from keras_ddpm.data import load
-
     images, labels = read_pairs(args.images)
     real, real_labels, _ = load(args.dataset, "train")
     test = load(args.dataset, "test")[:2]

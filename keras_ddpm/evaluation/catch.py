@@ -13,6 +13,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from keras_ddpm.data import load
 from keras_ddpm.evaluation.bad import FROM_ANY, FROM_TRAINING
 from keras_ddpm.evaluation.metrics import bind
 
@@ -96,8 +97,6 @@ def main(argv=None):
     parser.add_argument("--dataset", default="mnist", help="a TFDS name, or a .npz file")
     parser.add_argument("--into", help="a Markdown file with the two marks; printed if not given")
     args = parser.parse_args(argv)
-    from keras_ddpm.data import load
-
     start = time.perf_counter()
     test, training = load(args.dataset, "test")[:2], load(args.dataset, "train")[:2]
     text = markdown(*measure(test, training, n=args.n, show=tqdm))

@@ -16,9 +16,8 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_ddpm.evaluation.inputs import check_images
+from keras_ddpm.evaluation.inputs import NUM_CLASSES, check_images
 
-NUM_CLASSES = 10
 SHIPPED = pathlib.Path(__file__).parent / "weights" / "classifier.weights.h5"
 
 

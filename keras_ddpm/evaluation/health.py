@@ -104,6 +104,6 @@ def _saturation(x_0):
     if beyond > OVERSHOOT:
         yield (
             f"Saturation: late x_0 estimates leave [-1, 1] by {beyond:.2f} on average, at most by "
-            f"{np.abs(late).max() - 1:.2f}. Lower the guidance scale, guide only at middle noise levels, or use dynamic "
-            "thresholding."
+            f"{np.abs(late).max() - 1:.2f}. Lower the guidance scale, guide only at middle noise levels, or use "
+            "dynamic thresholding."
         )

@@ -10,10 +10,12 @@ import argparse
 import json
 import pathlib
 import sys
+from importlib.metadata import version
 
 import keras
 import numpy as np
 
+from keras_ddpm.data import load
 from keras_ddpm.evaluation.augment import distort
 from keras_ddpm.evaluation.classifier import ARCHITECTURES, DigitClassifier, build_network
 from keras_ddpm.evaluation.inputs import check_images, check_labels
@@ -104,12 +106,11 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    from keras_ddpm.data import load
-
     images, labels, _ = load(args.dataset, "train")
     classifier = train_classifier(images, labels, arch=args.arch, epochs=args.epochs, seed=args.seed, verbose=2)
     test_images, test_labels, _ = load(args.dataset, "test")
     accuracy = float(np.mean(classifier(test_images)[0].argmax(axis=1) == test_labels))
+    backend = keras.backend.backend()
     facts = {
         "command": " ".join(["python -m keras_ddpm.evaluation.train_classifier", *(argv or sys.argv[1:])]),
         "arch": args.arch,
@@ -117,7 +118,7 @@ def main(argv=None):
         "parameters": classifier.network.count_params(),
         "test_accuracy": round(accuracy, 4),
         "keras": keras.__version__,
-        "backend": keras.backend.backend(),
+        backend: version(backend),
         "numpy": np.__version__,
     }
     save(classifier, args.out, facts=facts)
