@@ -5,6 +5,7 @@ import pytest
 
 from keras_ddpm.evaluation import bad
 from keras_ddpm.evaluation.catch import caught, markdown, measure
+from keras_ddpm.evaluation.metrics import bind
 
 N = 400
 CATCHES = {
@@ -35,7 +36,8 @@ MISSES = {
 def measured(mnist):
     test = mnist["x_test"][:2000], mnist["y_test"][:2000]
     training = mnist["x_train"][:3000], mnist["y_train"][:3000]
-    return measure(test, training, n=N)
+    metrics = bind(reference=(training[0][:N], training[1][:N]), training=training[0])
+    return measure(test, training, metrics=metrics, n=N)
 
 
 @pytest.mark.parametrize(("generator", "metric"), [(g, m) for g, names in CATCHES.items() for m in names])
