@@ -1,0 +1,42 @@
+# Everything runs in .venv, made by `make setup` from pinned requirements.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: setup sample train test test-jax test-slow lint format benchmark
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+sample: setup  ## samples.png: ten of each digit, a row a digit
+	$(BIN)/python -m keras_ddpm sample 0 1 2 3 4 5 6 7 8 9 --n 10 --seed 0 --out samples.png
+
+train: setup  ## the default model; pass flags with ARGS="--epochs 50"
+	$(BIN)/python train.py $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest -q --durations=10
+
+test-jax: setup  ## the tests that need no TensorFlow, on Keras's JAX backend
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "neutral and not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: setup  ## speed and memory on this machine
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.sampling

@@ -1,0 +1,165 @@
+"""Callbacks: numerical health, resumable state and pictures. The rest is Keras's own."""
+
+import csv
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_ddpm import pictures
+from keras_ddpm.data import to_uint8
+from keras_ddpm.generator import Generator
+from keras_ddpm.presets import WEIGHTS
+from keras_ddpm.weights import read_weights, write_weights
+
+STATE = "state.weights.h5"
+DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
+
+
+def for_run(config, out):
+    """The callbacks of a training run.
+
+    Args:
+        config: `Config`.
+        out: Folder of the run.
+
+    Returns:
+        List of callbacks, and the `ResumableState` among them.
+    """
+    training, run = config.training, [StopOnNonFinite(), BestWeights(out / WEIGHTS)]
+    if training.plateau_patience is not None:
+        run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
+    if training.stop_patience is not None:
+        run.append(keras.callbacks.EarlyStopping(patience=training.stop_patience, verbose=1))
+    state = ResumableState(out / STATE, run[1:])
+    logs = [
+        keras.callbacks.CSVLogger(out / "log.csv", append=True),
+        keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False),
+        LossCurve(out / "log.csv", out / "loss.png"),
+    ]
+    if training.grid_every:
+        logs.append(SampleGrid(config.sampling, out / "grids", every=training.grid_every))
+    return [*run, *logs, state], state
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Raises as soon as the loss is NaN or infinite, naming the step; checkpoints keep the last good state."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not np.isfinite(loss):
+            step = int(self.model.optimizer.iterations)
+            raise FloatingPointError(
+                f"The loss became {loss} at step {step}. The last good state is kept: lower `learning_rate`, or use "
+                "`precision` 'float32', and continue with --resume."
+            )
+
+
+class ResumableState(keras.callbacks.Callback):
+    """Writes, after each epoch, everything that the next one depends on, into one file and in one move.
+
+    Weights, average, optimizer and random state are the model's; the epoch and what other callbacks have counted
+    (patience, best value) go with them as JSON.
+
+    Args:
+        path: File to write, ending in `.weights.h5`.
+        callbacks: Callbacks whose counters are to be kept.
+    """
+
+    def __init__(self, path, callbacks=()):
+        super().__init__()
+        self.path, self.callbacks = pathlib.Path(path), list(callbacks)
+        self.kept = []
+
+    def on_train_begin(self, logs=None):
+        for callback, values in zip(self.callbacks, self.kept):
+            vars(callback).update(values)  # Keras has just reset them; this callback comes last
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.kept = [{k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks]
+        write_weights(self.model, self.path, state={"epoch": epoch + 1, "callbacks": self.kept})
+
+    def restore(self, model):
+        """Load the state into a compiled model.
+
+        Returns:
+            int: the epoch to continue with, 0 if there is no state yet.
+
+        Raises:
+            ValueError: if the file is damaged, or of another network.
+        """
+        if not self.path.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        state = read_weights(model, self.path)
+        self.kept = state["callbacks"]
+        return state["epoch"]
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Writes the averaged network's weights whenever the validation loss is the lowest so far.
+
+    Args:
+        path: File to write, ending in `.weights.h5`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.best = pathlib.Path(path), float("inf")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.best:
+            self.best = float(logs["val_loss"])
+            write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1, "val_loss": self.best})
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Draws a grid, one row a class, from the averaged weights and always the same seeds.
+
+    Args:
+        sampling: `SamplingConfig`.
+        folder: Where `epoch_NNN.png` goes.
+        every: Epochs between two grids.
+        columns: Images of each class.
+    """
+
+    def __init__(self, sampling, folder, *, every, columns=10):
+        super().__init__()
+        self.sampling, self.folder, self.every, self.columns = sampling, pathlib.Path(folder), every, columns
+        self.generator = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+            return
+        ema = self.model.ema_network
+        if self.generator is None:
+            self.generator = Generator.from_names(ema, self.model.diffusion, self.sampling)
+        digit = np.repeat(np.arange(ema.num_classes), self.columns)
+        images = self.generator.sample(digit, np.full(digit.shape, self.sampling.w), np.arange(digit.size))["image"]
+        self.folder.mkdir(exist_ok=True)
+        grid = pictures.grid(to_uint8(images), columns=self.columns)
+        pictures.write_png(self.folder / f"epoch_{epoch + 1:03d}.png", grid)
+
+
+class LossCurve(keras.callbacks.Callback):
+    """Plots the CSV log's losses over the epochs, after each epoch.
+
+    Args:
+        log: File that `CSVLogger` writes.
+        path: PNG to write.
+    """
+
+    def __init__(self, log, path):
+        super().__init__()
+        self.log, self.path = pathlib.Path(log), pathlib.Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.log.open() as file:
+            rows = list(csv.DictReader(file))
+        epochs = [int(row["epoch"]) + 1 for row in rows]
+        curves = {name: [float(row[name]) for row in rows] for name in rows[0] if "loss" in name}
+        pictures.plot_curves(self.path, epochs, curves, x_label="epoch", y_label="loss")
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,130 @@
+"""The configuration: frozen dataclasses, from which the command line's flags are made.
+
+A configuration is plain values only, so that it can be written beside the weights as JSON and read back. Names become
+functions where they are used, by a dict whose error lists the choices.
+"""
+
+import dataclasses
+import json
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    dataset: str = "mnist"
+    """TFDS name of an image-classification data set, or path of an .npz file in the format of keras.datasets."""
+    validation_images: int = 2_000
+    """Images of the test split on which the validation loss is computed after each epoch; 0 for all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """See `keras_ddpm.unet.UNet`."""
+
+    widths: tuple[int, ...] = (64, 128)
+    depths: tuple[int, ...] = (2, 3)
+    attention: tuple[bool, ...] = (False, True)
+    patch: int = 2
+    embed_dim: int = 128
+    conditioning: Literal["film", "bottleneck"] = "film"
+    activation: str = "silu"
+    groups: int = 8
+    heads: int = 4
+    dropout: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffusionConfig:
+    """See `keras_ddpm.diffusion.Diffusion.from_names`."""
+
+    schedule: str = "cosine"
+    T: int = 1_000
+    prediction: Literal["eps", "x0", "v"] = "v"
+    weighting: Literal["uniform", "min_snr"] = "uniform"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    learning_rate_schedule: Literal["constant", "trapezoid"] = "trapezoid"
+    """trapezoid: `warmup_steps` up, flat, and linearly to zero over the last `cooldown` of the steps."""
+    warmup_steps: int = 500
+    cooldown: float = 0.35
+    weight_decay: float = 0.01
+    clip_norm: float | None = 1.0
+    """Limit of the global norm of the gradients."""
+    p_uncond: float = 0.1
+    ema_decay: float = 0.9995
+    plateau_patience: int | None = None
+    """Epochs without a better validation loss before the learning rate falls to a tenth (ReduceLROnPlateau)."""
+    stop_patience: int | None = None
+    """Epochs without a better validation loss before training stops (EarlyStopping)."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
+    jit: Literal["auto", "on", "off"] = "auto"
+    """XLA. auto: on for a GPU, off for a CPU, where oneDNN was measured to be faster (see benchmarks/)."""
+    seed: int = 0
+    grid_every: int = 2
+    """Epochs between two grids of samples; 0 for none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingConfig:
+    """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
+
+    sampler: str = "ddpm"
+    steps: int = 20
+    w: float = 1.0
+    guidance_interval: tuple[float, float] | None = None
+    threshold: Literal["static", "dynamic", "none"] = "static"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment, or one preset."""
+
+    name: str = "mnist"
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    training: TrainingConfig = TrainingConfig()
+    sampling: SamplingConfig = SamplingConfig()
+
+
+def choose(choices, name, what):
+    """The function that a name stands for.
+
+    Raises:
+        ValueError: for an unknown name; the error lists the choices.
+    """
+    if name not in choices:
+        raise ValueError(f"`{what}` must be one of {sorted(choices)}. Received: {name!r}")
+    return choices[name]
+
+
+def to_json(config):
+    """The configuration as a JSON text."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text):
+    """The configuration that `to_json` wrote; keys beside it, such as the versions, are left alone.
+
+    Raises:
+        ValueError: if the text is no such JSON, or lacks a part.
+    """
+    try:
+        values = json.loads(text)
+        return _build(Config, {field.name: values[field.name] for field in dataclasses.fields(Config)})
+    except (TypeError, AttributeError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"This is no configuration of keras_ddpm: {error}") from error
+
+
+def _build(cls, values):
+    nested = {field.name: field.type for field in dataclasses.fields(cls) if dataclasses.is_dataclass(field.type)}
+    return cls(**{key: _build(nested[key], value) if key in nested else _tuple(value) for key, value in values.items()})
+
+
+def _tuple(value):
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,142 @@
+"""Sampling: DDPM's algorithm 2 as a Keras model, from (digit, w, seed) to an image.
+
+    x_T ~ N(0, I);  for t = T-1 ... 0:  x_0 = guided network(x_t, t, digit),  x_s = step(x_t, x_0, noise)
+
+The whole loop is one compiled graph. With TensorFlow the batch dimension is symbolic from the second size on, so one
+graph serves every batch size; JAX compiles for each shape, so batches are filled up to a power of two there.
+
+Reference: Ho et al., arXiv 2006.11239, algorithm 2.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ddpm import config, guidance, noise, samplers
+
+MAX_BATCH = 256
+MAX_NOISE = 65_536  # images of noise held at once; more steps mean fewer rows
+
+
+class Generator(keras.Model):
+    """Network + diffusion + guidance + sampler, in one call.
+
+    Args:
+        network: A `UNet`, or any model called as (x_t, t, label) with an `image_shape` and `num_classes`.
+        diffusion: `Diffusion`.
+        sampler: One of `samplers.SAMPLERS`, or any function like them.
+        steps: Number of steps, 1 ... T.
+        guidance_interval: (low, high) noise levels sigma_t / alpha_t in which to guide; None for all.
+        threshold: One of `guidance.THRESHOLDS`, or any function that wraps a denoiser.
+        record: Whether to return every step beside the image.
+
+    Call arguments:
+        inputs: dict of digit int32 (B,), w float32 (B,) and key uint32 (B, 2) (see `noise.split_seed`); without a key,
+            each call draws fresh ones.
+
+    Returns:
+        dict: image float32 (B, H, W, C) in about [-1, 1] and, if asked for, the path: x_T (B, H, W, C), x_s and
+        x_0 (B, steps, H, W, C), where x_s is the state after each step and x_0 the estimate that led to it.
+    """
+
+    def __init__(
+        self,
+        network,
+        diffusion,
+        *,
+        sampler=samplers.ddpm,
+        steps=20,
+        guidance_interval=None,
+        threshold=guidance.clip,
+        record=False,
+        **kwargs,
+    ):
+        super().__init__(dtype="float32", **kwargs)
+        self.network, self.diffusion = network, diffusion
+        self.seeds = keras.random.SeedGenerator()
+        self.times = samplers.trailing_times(diffusion.T, steps)
+        self.columns = samplers.coefficients(sampler, diffusion.alpha_bar, self.times)
+        self.guidance_interval, self.threshold, self.record = guidance_interval, threshold, record
+        if guidance_interval is not None:
+            guidance.within(guidance_interval, None, None, diffusion)  # a bad interval fails here
+        self.compile(jit_compile=keras.backend.backend() == "jax")
+        self.built = True
+
+    @classmethod
+    def from_names(cls, network, diffusion, sampling, **kwargs):
+        """A generator from a `SamplingConfig`.
+
+        Raises:
+            ValueError: for an unknown sampler or threshold; the error lists the choices.
+        """
+        return cls(
+            network,
+            diffusion,
+            sampler=config.choose(samplers.SAMPLERS, sampling.sampler, "sampler"),
+            steps=sampling.steps,
+            guidance_interval=sampling.guidance_interval,
+            threshold=config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold"),
+            **kwargs,
+        )
+
+    def call(self, inputs):
+        key = inputs["key"] if "key" in inputs else self.fresh_key(ops.shape(inputs["digit"])[0])
+        x_T, between = self.draw_noise(key)
+        denoise = self.denoiser(inputs["digit"], inputs["w"])
+        x_s, x_0 = samplers.loop(denoise, x_T, self.times, self.columns, noise=between)  # (S, B, H, W, C)
+        if not self.record:
+            return {"image": x_s[-1]}
+        return {"image": x_s[-1], "x_T": x_T, "x_s": ops.swapaxes(x_s, 0, 1), "x_0": ops.swapaxes(x_0, 0, 1)}
+
+    def denoiser(self, digit, w):
+        """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch of digits (B,) with guidance w (B,)."""
+        denoise = guidance.classifier_free(self.network, self.diffusion, digit, self.network.num_classes, w)
+        if self.guidance_interval is not None:
+            plain = guidance.conditional(self.network, self.diffusion, digit)
+            denoise = guidance.within(self.guidance_interval, denoise, plain, self.diffusion)
+        return self.threshold(denoise)
+
+    def draw_noise(self, key):
+        """x_T (B, H, W, C), and the noise of the steps (S, B, H, W, C), None if the sampler adds none."""
+        stochastic = np.any(self.columns[:, 3])
+        draws = noise.normal(key, 1 + stochastic * len(self.times), self.network.image_shape)  # (B, 1 or 1 + S, ...)
+        return draws[:, 0], ops.moveaxis(draws[:, 1:], 1, 0) if stochastic else None
+
+    def fresh_key(self, B):
+        """Keys (B, 2) that differ from call to call, also in a graph that was traced once."""
+        return ops.cast(keras.random.randint((B, 2), 0, 2**31 - 1, seed=self.seeds), "uint32")
+
+    @staticmethod
+    def eager():
+        """Whether code runs now, rather than being traced into a graph."""
+        return keras.backend.backend() != "tensorflow" or hasattr(ops.zeros(()), "numpy")
+
+    def sample(self, digit, w, seed, *, progress=None):
+        """Draw images, in batches of a size that fits into memory.
+
+        Args:
+            digit: int (N,), 0 ... num_classes - 1.
+            w: float (N,).
+            seed: int (N,), 0 ... 2^63 - 1.
+            progress: Called with the number of images drawn after each batch; None for nothing.
+
+        Returns:
+            dict of NumPy arrays like those of a call.
+        """
+        digit, w = np.asarray(digit, "int32"), np.asarray(w, "float32")
+        inputs = {"digit": digit, "w": w, "key": noise.split_seed(seed)}
+        rows = max(1, min(MAX_BATCH, MAX_NOISE // len(self.times)))
+        parts = []
+        for start in range(0, len(digit), rows):
+            batch = {name: value[start : start + rows] for name, value in inputs.items()}
+            parts.append(self._sample_batch(batch))
+            if progress:
+                progress(len(batch["digit"]))
+        return keras.tree.map_structure(lambda *p: np.concatenate(p), *parts)
+
+    def _sample_batch(self, batch):
+        n = len(batch["digit"])
+        if keras.backend.backend() == "jax":
+            full = 1 << (n - 1).bit_length()
+            batch = {name: np.resize(value, (full, *value.shape[1:])) for name, value in batch.items()}
+        return keras.tree.map_structure(lambda a: np.asarray(a)[:n], self.predict_on_batch(batch))

@@ -1,0 +1,102 @@
+"""Denoisers: functions (x_t, t) -> x_0 estimate, and what wraps them.
+
+    eps = eps_uncond + w (eps_cond - eps_uncond)
+
+w = 0 is unconditional, w = 1 conditional, above 1 guided. (Ho and Salimans write 1 + w for our w.) At a given x_t, eps,
+v and x_0 are affine in each other, so the same line holds for whichever of them the network predicts.
+
+Reference: Ho and Salimans, "Classifier-free diffusion guidance", arXiv 2207.12598, eq. 6.
+"""
+
+import numpy as np
+from keras import ops
+
+
+def conditional(network, diffusion, label):
+    """The network as a denoiser, with its label bound.
+
+    Args:
+        network: Model called as `(x_t, t, label)`.
+        diffusion: `Diffusion`.
+        label: int32 (B,).
+    """
+
+    def denoise(x_t, t):
+        return diffusion.x_0(network(x_t, ops.broadcast_to(t, ops.shape(label)), label), x_t, t)
+
+    return denoise
+
+
+def classifier_free(network, diffusion, label, null, w):
+    """Guided denoiser: the conditional and the unconditional prediction in one batch of 2B.
+
+    Args:
+        network, diffusion, label: See `conditional`.
+        null: The label that stands for "no class".
+        w: float (B,), guidance of each image.
+    """
+    labels = ops.concatenate([label, ops.full_like(label, null)], axis=0)  # (2B,)
+    w = ops.reshape(w, (-1, 1, 1, 1))
+
+    def denoise(x_t, t):
+        both = network(ops.concatenate([x_t, x_t], axis=0), ops.broadcast_to(t, ops.shape(labels)), labels)
+        cond, uncond = ops.split(both, 2, axis=0)  # each (B, H, W, C)
+        return diffusion.x_0(uncond + w * (cond - uncond), x_t, t)
+
+    return denoise
+
+
+def within(interval, guided, plain, diffusion):
+    """Guide only where the noise level sigma_t / alpha_t lies in an interval; elsewhere w = 1.
+
+    Guidance at high noise costs diversity, at low noise it does nothing; there the network is called once, not twice.
+
+    Args:
+        interval: (low, high), 0 <= low < high.
+        guided, plain: Denoisers inside and outside.
+        diffusion: `Diffusion`.
+
+    Raises:
+        ValueError: if the interval is empty.
+
+    Reference: Kynkäänniemi et al., arXiv 2404.07724.
+    """
+    low, high = interval
+    if not 0 <= low < high:
+        raise ValueError(f"`guidance_interval` must be (low, high) with 0 <= low < high. Received: {interval}")
+    with np.errstate(divide="ignore"):
+        level = np.sqrt(1.0 / diffusion.alpha_bar - 1.0)  # sigma_t / alpha_t
+    inside = (low <= level) & (level <= high)  # (T,)
+
+    def denoise(x_t, t):
+        return ops.cond(ops.take(ops.convert_to_tensor(inside), t), lambda: guided(x_t, t), lambda: plain(x_t, t))
+
+    return denoise
+
+
+def clip(denoise):
+    """Static thresholding: x_0 clipped to [-1, 1], the range of images."""
+    return lambda x_t, t: ops.clip(denoise(x_t, t), -1.0, 1.0)
+
+
+def dynamic_threshold(denoise, *, quantile=0.995):
+    """Dynamic thresholding: x_0 clipped to [-s, s] and divided by s, with s = max(1, quantile of |x_0|) of each image.
+
+    Reference: Saharia et al. (Imagen), arXiv 2205.11487, section 2.3.
+    """
+
+    def thresholded(x_t, t):
+        x_0 = denoise(x_t, t)
+        s = ops.quantile(ops.abs(x_0), quantile, axis=(1, 2, 3), keepdims=True)  # (B, 1, 1, 1)
+        s = ops.maximum(s, 1.0)
+        return ops.clip(x_0, -s, s) / s
+
+    return thresholded
+
+
+def unlimited(denoise):
+    """No thresholding: x_0 as it comes."""
+    return denoise
+
+
+THRESHOLDS = {"static": clip, "dynamic": dynamic_threshold, "none": unlimited}

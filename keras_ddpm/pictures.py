@@ -1,0 +1,78 @@
+"""Pictures for people: grids of images and curves, as PNG."""
+
+import math
+import os
+import pathlib
+
+import numpy as np
+
+
+def grid(images, *, columns, scale=1, gap=2):
+    """Images side by side, row after row.
+
+    Args:
+        images: uint8 (N, H, W, C), C = 1 or 3.
+        columns: Images in a row.
+        scale: Each pixel becomes scale x scale pixels.
+        gap: White pixels between images.
+
+    Returns:
+        uint8 (rows, width) for grey images, (rows, width, 3) for colour.
+    """
+    N, H, W, C = images.shape
+    rows = math.ceil(N / columns)
+    H, W = H * scale, W * scale
+    page = np.full((rows * (H + gap) - gap, columns * (W + gap) - gap, C), 255, dtype="uint8")
+    for i, image in enumerate(images):
+        top, left = i // columns * (H + gap), i % columns * (W + gap)
+        page[top : top + H, left : left + W] = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    return page[..., 0] if C == 1 else page
+
+
+def write_png(path, image):
+    """Write one image, completely or not at all.
+
+    Args:
+        path: File to write.
+        image: uint8 (H, W) or (H, W, 3).
+    """
+    from PIL import Image
+
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    Image.fromarray(image).save(partial, format="PNG")
+    os.replace(partial, path)
+
+
+def check_writable(path):
+    """Fail before any work is done if a file cannot be written.
+
+    Raises:
+        OSError: naming the path.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"Cannot write {str(path)!r}: its folder must exist and be writable, and it must not be a folder")
+
+
+def plot_curves(path, x, curves, *, x_label, y_label):
+    """Plot named curves over one axis, on a logarithmic scale, as PNG.
+
+    Args:
+        path: File to write.
+        x: (N,).
+        curves: dict of name -> (N,).
+        x_label, y_label: Names of the axes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, y in curves.items():
+        axes.plot(x, y, label=name, linewidth=2 if "_q" not in name else 1, linestyle="--" if "val" in name else "-")
+    axes.set(xlabel=x_label, ylabel=y_label, yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend(ncols=2, fontsize="small")
+    partial = pathlib.Path(path).with_suffix(".partial.png")
+    figure.savefig(partial, dpi=120)
+    os.replace(partial, path)

@@ -1,0 +1,101 @@
+"""Presets: a configuration and its weights, shipped in `presets/` or in any folder of the same shape.
+
+    config.json           the configuration, the image's shape, the number of classes, the versions that made it
+    network.weights.h5    the averaged weights
+
+A run of train.py is such a folder.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+
+from keras_ddpm import config as configuration
+from keras_ddpm.weights import read_weights
+
+SHIPPED = pathlib.Path(__file__).parent / "presets"
+WEIGHTS = "network.weights.h5"
+PACKAGES = ("keras", "tensorflow", "jax", "numpy")
+
+
+def names():
+    """Names of the shipped presets."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def find(preset):
+    """The folder of a preset.
+
+    Args:
+        preset: Name of a shipped preset, or path of a folder of the same shape.
+
+    Returns:
+        pathlib.Path.
+
+    Raises:
+        ValueError: if there is none; the error lists the shipped ones.
+    """
+    for folder in (SHIPPED / str(preset), pathlib.Path(preset)):
+        if (folder / "config.json").is_file():
+            return folder
+    raise ValueError(f"`preset` must be one of {names()}, or a folder with config.json. Received: {str(preset)!r}")
+
+
+def read_config(preset):
+    """Configuration, image shape and number of classes of a preset, without its weights."""
+    text = (find(preset) / "config.json").read_text()
+    config, facts = configuration.from_json(text), json.loads(text)
+    return config, tuple(facts["image_shape"]), facts["num_classes"]
+
+
+def load_preset(preset="mnist", **sampling):
+    """A `Generator` with a preset's weights.
+
+    Args:
+        preset: Name of a shipped preset, or path of a folder of the same shape.
+        **sampling: Fields of `SamplingConfig` that replace the preset's own; None leaves them.
+
+    Returns:
+        `Generator`.
+
+    Raises:
+        ValueError: for an unknown preset, sampler or threshold, wrong steps, or weights of another architecture.
+
+    Example:
+        >>> generator = load_preset("mnist", sampler="ddim", steps=10)
+    """
+    from keras_ddpm.diffusion import Diffusion
+    from keras_ddpm.generator import Generator
+
+    config, image_shape, num_classes = read_config(preset)
+    replaced = {name: value for name, value in sampling.items() if value is not None}
+    config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **replaced))
+    network = build_network(config, image_shape, num_classes)
+    read_weights(network, find(preset) / WEIGHTS)
+    return Generator.from_names(network, Diffusion.from_names(**vars(config.diffusion)), config.sampling)
+
+
+def build_network(config, image_shape, num_classes):
+    """The U-Net of a configuration, built, with fresh weights."""
+    from keras_ddpm.unet import UNet
+
+    network = UNet(image_shape, num_classes, **vars(config.network))
+    network.build()
+    return network
+
+
+def write_config(folder, config, image_shape, num_classes):
+    """Write `config.json` into an existing folder."""
+    facts = {"image_shape": list(image_shape), "num_classes": num_classes, "versions": versions()}
+    partial = pathlib.Path(folder) / "config.partial.json"
+    partial.write_text(json.dumps({**json.loads(configuration.to_json(config)), **facts}, indent=2) + "\n")
+    os.replace(partial, pathlib.Path(folder) / "config.json")
+
+
+def versions():
+    """Versions of Python and of the packages that make a model."""
+    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+    return {"python": platform.python_version(), **{name: installed[name] for name in PACKAGES if name in installed}}

@@ -1,0 +1,177 @@
+"""The network: a U-Net that is told the time and the class.
+
+    x_t -> stem -> [level 0] -> shrink -> [level 1] ... [bottleneck] ... grow -> [level 1] -> grow -> [level 0] -> head
+                       \\_______________________ concatenated skips _____________________________/
+
+With `conditioning="film"` every residual block hears e_t + e_c (`blocks.py`); with "bottleneck" e_t + e_c is added
+once, to the smallest features.
+
+Reference: Ronneberger et al., arXiv 1505.04597; Ho et al., arXiv 2006.11239, appendix B.
+"""
+
+import keras
+from keras import layers, ops
+
+from keras_ddpm.blocks import PACKAGE, LabelEmbedding, ResBlock, SelfAttention, TimeEmbedding
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class UNet(keras.Model):
+    """Predicts eps, x_0 or v from a noised image, its time index and its class.
+
+    Args:
+        image_shape: (H, W, C) of the image; any sizes, odd ones too.
+        num_classes: Number of classes; the label `num_classes` means "no class".
+        widths: Channels of each level. The last level is the bottleneck; each level has half the resolution of the
+            one before, rounded up.
+        depths: Residual blocks of each level, on each side (the bottleneck has one side).
+        attention: For each level, whether self-attention follows its first block, on each side.
+        patch: The stem folds patch x patch pixels into channels (space to depth), and the head unfolds them.
+        embed_dim: Size of the time and class embeddings.
+        conditioning: "film" (every block) or "bottleneck" (added once; the last width must equal `embed_dim`).
+        activation: Name of a Keras activation.
+        groups: Groups of the normalisation; must divide every width.
+        heads: Attention heads.
+        dropout: Dropout rate in the residual blocks.
+
+    Call arguments:
+        x_t: (B, H, W, C) float.
+        t: (B,) integer time indices.
+        label: (B,) integer labels.
+
+    Returns:
+        (B, H, W, C) float32.
+
+    Raises:
+        ValueError: if the sizes do not fit together.
+
+    Example:
+        >>> network = UNet((28, 28, 1), 10)
+        >>> network(np.zeros((2, 28, 28, 1)), np.array([0, 99]), np.array([7, 10])).shape
+        (2, 28, 28, 1)
+    """
+
+    def __init__(
+        self,
+        image_shape,
+        num_classes,
+        *,
+        widths=(48, 96),
+        depths=(2, 4),
+        attention=(False, True),
+        patch=2,
+        embed_dim=128,
+        conditioning="film",
+        activation="silu",
+        groups=8,
+        heads=4,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.settings = {
+            "image_shape": tuple(image_shape),
+            "num_classes": num_classes,
+            "widths": tuple(widths),
+            "depths": tuple(depths),
+            "attention": tuple(attention),
+            "patch": patch,
+            "embed_dim": embed_dim,
+            "conditioning": conditioning,
+            "activation": activation,
+            "groups": groups,
+            "heads": heads,
+            "dropout": dropout,
+        }
+        _check(**self.settings)
+        self.image_shape, self.num_classes, self.patch = tuple(image_shape), num_classes, patch
+        self.film = conditioning == "film"
+        self.embed_time = TimeEmbedding(embed_dim, activation, name="embed_time")
+        self.embed_label = LabelEmbedding(num_classes, embed_dim, activation, name="embed_label")
+        self.act = keras.activations.get(activation)
+        self.stem = layers.Conv2D(widths[0], patch + 2, strides=patch, padding="same", name="stem")
+
+        def level(i, side):
+            blocks = []
+            for j in range(depths[i]):
+                name = f"{side}_{i}_{j}"
+                block = ResBlock(widths[i], groups, activation, self.film, dropout, name=name)
+                attend = SelfAttention(heads, groups, name=f"{name}_attention") if attention[i] and j == 0 else None
+                blocks.append((block, attend))
+            return blocks
+
+        last = len(widths) - 1
+        self.down = [level(i, "down") for i in range(last)]
+        self.shrink = [
+            layers.Conv2D(widths[i + 1], 3, strides=2, padding="same", name=f"shrink_{i}") for i in range(last)
+        ]
+        self.bottleneck = level(last, "bottleneck")
+        self.up = [level(i, "up") for i in range(last)]
+        self.grow = [layers.Conv2D(widths[i], 3, padding="same", name=f"grow_{i}") for i in range(last)]
+        self.norm_out = layers.GroupNormalization(groups, epsilon=1e-5, name="norm_out")
+        channels = image_shape[-1] * patch**2
+        self.head = layers.Conv2D(channels, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="head")
+
+    def build(self, x_t_shape=None, t_shape=None, label_shape=None):
+        one = ops.zeros((1,), dtype="int32")
+        self.call(ops.zeros((1, *self.image_shape)), one, one)  # each layer builds itself when first called
+        self.built = True
+
+    def call(self, x_t, t, label, training=None):
+        e = self.embed_time(t) + self.embed_label(label)  # (B, D)
+        h = self.stem(ops.cast(x_t, self.compute_dtype))  # (B, H / patch, W / patch, widths[0])
+        skips = []
+        for blocks, shrink in zip(self.down, self.shrink):
+            for block in blocks:
+                h = self.block(block, h, e, training)
+                skips.append(h)
+            h = shrink(h)
+        if not self.film:
+            h = h + e[:, None, None, :]
+        for block in self.bottleneck:
+            h = self.block(block, h, e, training)
+        for blocks, grow in zip(reversed(self.up), reversed(self.grow)):
+            H, W = skips[-1].shape[1:3]
+            h = ops.repeat(ops.repeat(h, 2, axis=1), 2, axis=2)[:, :H, :W, :]
+            h = grow(h)
+            for block in blocks:
+                h = self.block(block, ops.concatenate([h, skips.pop()], axis=-1), e, training)
+        h = self.head(self.act(self.norm_out(h)))  # (B, H / patch, W / patch, C patch^2)
+        return self.unfold(h)
+
+    def block(self, block_and_attention, h, e, training):
+        block, attend = block_and_attention
+        h = block(h, e if self.film else None, training=training)
+        return attend(h) if attend else h
+
+    def unfold(self, h):
+        """Depth to space: (B, h, w, C p^2) -> (B, H, W, C), cut to the image's size."""
+        H, W, C = self.image_shape
+        p, (_, rows, columns, _) = self.patch, h.shape
+        h = ops.reshape(h, (-1, rows, columns, p, p, C))
+        h = ops.reshape(ops.transpose(h, (0, 1, 3, 2, 4, 5)), (-1, rows * p, columns * p, C))
+        return h[:, :H, :W, :]
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
+def _check(*, image_shape, widths, depths, attention, embed_dim, conditioning, groups, patch, num_classes, **_):
+    if not len(widths) == len(depths) == len(attention) >= 1:
+        raise ValueError(
+            "`widths`, `depths` and `attention` must have one entry for each level. "
+            f"Received: {widths}, {depths}, {attention}"
+        )
+    if conditioning not in ("film", "bottleneck"):
+        raise ValueError(f"`conditioning` must be 'film' or 'bottleneck'. Received: {conditioning!r}")
+    if conditioning == "bottleneck" and widths[-1] != embed_dim:
+        raise ValueError(
+            f"With `conditioning='bottleneck'` the last width must equal `embed_dim`={embed_dim}. Received: {widths}"
+        )
+    if any(width % groups for width in widths):
+        raise ValueError(f"`groups`={groups} must divide every width. Received: {widths}")
+    if len(image_shape) != 3 or min(image_shape) < 1 or patch < 1 or num_classes < 1:
+        raise ValueError(
+            "`image_shape` must be (H, W, C), `patch` and `num_classes` at least 1. "
+            f"Received: {image_shape}, {patch}, {num_classes}"
+        )

@@ -1,0 +1,59 @@
+"""Train a model: config -> data -> model -> fit -> save.
+
+python train.py --epochs 50
+python train.py --config configs/report.py --out runs/report
+python train.py --out runs/mnist --resume
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+
+from keras_ddpm import callbacks, data, presets
+from keras_ddpm.arguments import parse_training
+from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.optimizer import make_optimizer, use_xla
+from keras_ddpm.training import DDPM, validation_set
+
+
+def main():
+    config, out, resume = parse_training(__doc__)
+    training = config.training
+    keras.utils.set_random_seed(training.seed)
+    keras.config.set_dtype_policy(training.precision)
+
+    train = data.load(config.data.dataset, "train")
+    test = data.load(config.data.dataset, "test").first(config.data.validation_images)
+    batches = data.Batches(train.images, train.labels, batch_size=training.batch_size, seed=training.seed)
+
+    diffusion = Diffusion.from_names(**vars(config.diffusion))
+    network = presets.build_network(config, train.image_shape, train.num_classes)
+    model = DDPM(
+        network,
+        diffusion,
+        num_classes=train.num_classes,
+        p_uncond=training.p_uncond,
+        ema_decay=training.ema_decay,
+        seed=training.seed,
+    )
+    optimizer = make_optimizer(training, steps=training.epochs * len(batches))
+    model.compile(optimizer=optimizer, jit_compile=use_xla(training.jit))
+
+    presets.write_config(out, config, train.image_shape, train.num_classes)
+    run, state = callbacks.for_run(config, out)
+    batches.start(state.restore(model) if resume else 0)
+    model.fit(
+        batches,
+        validation_data=validation_set(data.to_float(test.images), test.labels, diffusion.T),
+        validation_batch_size=4 * training.batch_size,
+        epochs=training.epochs,
+        initial_epoch=batches.epoch,
+        callbacks=run,
+    )
+    print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
+
+
+if __name__ == "__main__":
+    main()
