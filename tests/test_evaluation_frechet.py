@@ -47,7 +47,7 @@ def test_frechet_distance_is_symmetric_and_zero_on_itself():
 
 def test_a_shift_costs_its_square():
     x = np.random.default_rng(2).normal(size=(60, 4))
-    assert frechet_distance(x + [3.0, 0, 4.0, 0], x) == pytest.approx(25.0)
+    assert frechet_distance(x + np.array([3.0, 0, 4.0, 0]), x) == pytest.approx(25.0)
 
 
 def test_kernel_distance_is_the_double_loop():

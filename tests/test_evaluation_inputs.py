@@ -57,7 +57,7 @@ def test_too_few_images_are_named_with_the_number_needed(name):
 
 
 def test_diversity_needs_two_of_each_digit():
-    with pytest.raises(ValueError, match="at least 2 images of each digit. Received: 1 of digit 7"):
+    with pytest.raises(ValueError, match=r"at least 2 images of each digit\. Received: 1 of digit 7"):
         METRICS["diversity"](IMAGES[:4], np.array([3, 3, 7, 3]))
 
 

@@ -1,6 +1,7 @@
 """Trains the digit classifier; the shipped weights come from
 
-    python -m keras_ddpm.evaluation.train_classifier --dataset mnist.npz --out keras_ddpm/evaluation/weights/classifier.weights.h5
+    python -m keras_ddpm.evaluation.train_classifier --dataset mnist.npz \\
+        --out keras_ddpm/evaluation/weights/classifier.weights.h5
 
 AdamW, one cycle (a short linear rise, then a cosine to zero), cross-entropy without label smoothing (smoothing pulls
 a digit's features together, and the distances need them apart), small affine distortions.
