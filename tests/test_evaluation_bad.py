@@ -34,8 +34,8 @@ MISSES = {
 
 @pytest.fixture(scope="module")
 def measured(mnist):
-    test = mnist["x_test"][:2000], mnist["y_test"][:2000]
-    training = mnist["x_train"][:3000], mnist["y_train"][:3000]
+    test = [array[:2000] for array in mnist["test"]]
+    training = [array[:3000] for array in mnist["train"]]
     metrics = bind(reference=(training[0][:N], training[1][:N]), training=training[0])
     return measure(test, training, metrics=metrics, n=N)
 

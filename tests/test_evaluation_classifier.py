@@ -24,8 +24,9 @@ def random_images(count, seed=0):
 
 
 def test_the_shipped_classifier_is_right_on_995_of_1000_real_digits(mnist):
-    probabilities, features = load_classifier()(mnist["x_test"])
-    assert np.mean(probabilities.argmax(axis=1) == mnist["y_test"]) >= 0.995
+    images, labels = mnist["test"]
+    probabilities, features = load_classifier()(images)
+    assert np.mean(probabilities.argmax(axis=1) == labels) >= 0.995
     assert features.shape == (10_000, 96)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
@@ -117,8 +118,8 @@ def test_distortion_depends_on_its_generator_only():
 
 
 def test_the_score_of_real_images_is_high_and_of_wrong_labels_low(mnist):
-    x, y = mnist["x_train"][:1280], mnist["y_train"][:1280]
-    test = mnist["x_test"][:1000], mnist["y_test"][:1000]
+    x, y = (array[:1280] for array in mnist["train"])
+    test = [array[:1000] for array in mnist["test"]]
     right = dict(classification_accuracy_score(x, y, test=test, steps=60, arch="wide5x5"))
     wrong = dict(classification_accuracy_score(x, (y + 1) % 10, test=test, steps=60, arch="wide5x5"))
     assert right["classification_accuracy_score"] > 0.8

@@ -58,5 +58,5 @@ def check_labels(labels, images, *, name="labels"):
             f"`{name}` must be integers of shape ({len(images)},), one for each image. "
             f"Received: {labels.dtype} of shape {labels.shape}"
         )
-    if labels.size and not (0 <= labels.min() and labels.max() < NUM_CLASSES):
+    if labels.size and not (labels.min() >= 0 and labels.max() < NUM_CLASSES):
         raise ValueError(f"`{name}` must be in 0..9. Received: {labels.min()}..{labels.max()}")
