@@ -187,12 +187,12 @@ def test_ids_survive_mixed_precision(policy):
 
 
 def test_float_ids_are_refused(text_encoder):
-    with pytest.raises(ValueError, match="must be integers.*float32"):
+    with pytest.raises(ValueError, match=r"must be integers.*float32"):
         clip.encode_text(text_encoder, _prompts().astype("float32"))
 
 
 def test_too_long_a_caption_is_refused(text_encoder):
-    with pytest.raises(ValueError, match="at most 11 tokens.*12"):
+    with pytest.raises(ValueError, match=r"at most 11 tokens.*12"):
         clip.encode_text(text_encoder, np.zeros((1, 12), "int32"))
 
 

@@ -84,5 +84,5 @@ def test_a_wrong_digit_is_never_the_right_one(digits):
 
 
 def test_an_unknown_reference_is_refused(digits):
-    with pytest.raises(ValueError, match="wrong labels.*nonsense"):
+    with pytest.raises(ValueError, match=r"wrong labels.*nonsense"):
         next(reference_scores(*digits, names=["nonsense"]))

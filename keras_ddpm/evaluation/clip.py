@@ -53,7 +53,11 @@ class ClipEvaluator:
 
 @contextlib.contextmanager
 def float32_policy():
-    """Builds layers in float32 whatever the global policy is: figures must not change with the training's precision."""
+    """Float32 whatever the global policy is: figures must not change with the training's precision.
+
+    Needed for building the towers and for calling them: KerasCV's attention makes a `Dropout` layer at every call,
+    which takes the global policy of that moment and would round the attention weights to it.
+    """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -183,7 +187,8 @@ def text_features(evaluator, texts):
         float32 array (P, D).
     """
     ids = token_ids(texts, evaluator.vocabulary)
-    return ops.convert_to_numpy(encode_text(evaluator.text_encoder, ids))
+    with float32_policy():
+        return ops.convert_to_numpy(encode_text(evaluator.text_encoder, ids))
 
 
 def image_logits(evaluator, images, *, captions, batch_size=250):
@@ -201,6 +206,7 @@ def image_logits(evaluator, images, *, captions, batch_size=250):
     batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
     rows = []
     for batch in batches:
-        features = encode_image(evaluator.image_encoder, evaluator.prepare(batch))
+        with float32_policy():
+            features = encode_image(evaluator.image_encoder, evaluator.prepare(batch))
         rows.append(ops.convert_to_numpy(cosine_logits(features, captions, logit_scale=evaluator.logit_scale)))
     return np.concatenate(rows)
