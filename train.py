@@ -24,7 +24,7 @@ def main():
     keras.utils.set_random_seed(training.seed)
     keras.config.set_dtype_policy(training.precision)
 
-    train = data.load(config.data.dataset, "train")
+    train = data.load(config.data.dataset, "train").first(config.data.train_images)
     test = data.load(config.data.dataset, "test").first(config.data.validation_images)
     batches = data.Batches(train.images, train.labels, batch_size=training.batch_size, seed=training.seed)
 

@@ -42,7 +42,7 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
     settings, image_shape, num_classes = presets.read_config(preset)
     digit = _integers(digit, "digit", num_classes - 1)
     w = np.asarray(settings.sampling.w if w is None else w)
-    if w.dtype.kind not in "iuf" or not np.all(np.isfinite(w)):
+    if w.dtype.kind not in "iuf" or not np.all(np.isfinite(w.astype("float32"))):
         raise ValueError(f"`w` must be finite numbers. Received: {w.tolist()!r}")
     if seed is not None:
         seed = _integers(seed, "seed", MAX_SEED)
@@ -52,7 +52,7 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
     generator = _generator(preset, sampler, steps)
     if not generator.eager():
         raise RuntimeError(
-            "`sample` cannot be traced: its seeds would be frozen into the graph. Call `load_preset(...)(inputs)` there."
+            "`sample` cannot be traced: its seeds would freeze in the graph. Call `load_preset(...)(inputs)` there."
         )
     flat = [np.broadcast_to(a, shape).reshape(-1) for a in (digit, w, seed)]
     from keras_ddpm.data import to_uint8

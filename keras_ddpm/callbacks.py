@@ -77,7 +77,8 @@ class ResumableState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.kept = [{k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks]
-        write_weights(self.model, self.path, state={"epoch": epoch + 1, "callbacks": self.kept})
+        random = [np.asarray(state).tolist() for state in _random_states(self.model)]
+        write_weights(self.model, self.path, state={"epoch": epoch + 1, "callbacks": self.kept, "random": random})
 
     def restore(self, model):
         """Load the state into a compiled model.
@@ -93,6 +94,8 @@ class ResumableState(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         state = read_weights(model, self.path)
         self.kept = state["callbacks"]
+        for variable, value in zip(_random_states(model), state["random"]):
+            variable.assign(value)
         return state["epoch"]
 
 
@@ -159,6 +162,11 @@ class LossCurve(keras.callbacks.Callback):
         epochs = [int(row["epoch"]) + 1 for row in rows]
         curves = {name: [float(row[name]) for row in rows] for name in rows[0] if "loss" in name}
         pictures.plot_curves(self.path, epochs, curves, x_label="epoch", y_label="loss")
+
+
+def _random_states(model):
+    """The states of all seed generators, which Keras leaves out of a weights file."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
 def _plain(value):

@@ -13,6 +13,8 @@ from typing import Literal
 class DataConfig:
     dataset: str = "mnist"
     """TFDS name of an image-classification data set, or path of an .npz file in the format of keras.datasets."""
+    train_images: int = 0
+    """Images of the training split to train on; 0 for all."""
     validation_images: int = 2_000
     """Images of the test split on which the validation loss is computed after each epoch; 0 for all."""
 
@@ -45,7 +47,7 @@ class DiffusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    epochs: int = 20
+    epochs: int = 18
     batch_size: int = 128
     learning_rate: float = 2e-3
     learning_rate_schedule: Literal["constant", "trapezoid"] = "trapezoid"

@@ -118,7 +118,18 @@ def _load_npz(path, split):
     return images, labels.reshape(-1), num_classes
 
 
-def _load_tfds(name, split):
+def describe(name):
+    """What TFDS says of a data set, without its images.
+
+    Args:
+        name: TFDS name of an image-classification data set.
+
+    Returns:
+        The builder, the image's shape (H, W, C) and the number of classes.
+
+    Raises:
+        ValueError: if there is none of this name, or its images have no single size or no labels.
+    """
     import tensorflow_datasets as tfds
 
     try:
@@ -128,9 +139,26 @@ def _load_tfds(name, split):
     features = builder.info.features
     if not {"image", "label"} <= set(features) or None in features["image"].shape:
         raise ValueError(f"{name!r} must have an `image` of one size and a `label`. It has: {features}")
+    return builder, features["image"].shape, features["label"].num_classes
+
+
+def _load_tfds(name, split):
+    import tensorflow_datasets as tfds
+
+    builder, _, num_classes = describe(name)
     try:
-        builder.download_and_prepare()
-        data = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+        if not builder.is_prepared():
+            _check_network(builder)
+            builder.download_and_prepare()
+        arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
     except Exception as error:  # no network, no space, no permission: tfds raises many kinds
         raise FileNotFoundError(f"Data set {name!r} is not here and could not be fetched. {REMEDY}") from error
-    return data["image"], data["label"], features["label"].num_classes
+    return arrays["image"], arrays["label"], num_classes
+
+
+def _check_network(builder):
+    """Fail within seconds where there is no network; TFDS itself tries again for minutes."""
+    import requests
+
+    for url in list(builder.url_infos)[:1]:
+        requests.head(url, timeout=10, allow_redirects=True)

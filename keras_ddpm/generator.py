@@ -134,6 +134,51 @@ class Generator(keras.Model):
                 progress(len(batch["digit"]))
         return keras.tree.map_structure(lambda *p: np.concatenate(p), *parts)
 
+    def trajectory(self, digit, w, seed, *, every=10):
+        """The state x_t at every k-th step, and at the end.
+
+        Args:
+            digit, w, seed: See `sample`.
+            every: k >= 1.
+
+        Returns:
+            The times int32 (K,), from T - 1 down to -1, and the states float32 (N, K, H, W, C) at them.
+
+        Raises:
+            ValueError: without `record=True`, or for a bad `every`.
+        """
+        if not self.record or every < 1:
+            raise ValueError(f"A trajectory needs `record=True` and `every` >= 1. Received: {self.record}, {every}")
+        path = self.sample(digit, w, seed)
+        states = np.concatenate([path["x_T"][:, None], path["x_s"]], axis=1)  # (N, S + 1, H, W, C)
+        last = len(self.times)
+        kept = [*range(0, last, every), last]
+        return np.append(self.times, -1)[kept], states[:, kept]
+
+    def traces(self, digit, w, seed):
+        """x_t, eps, mu and x_0 in each step, for the numerical checks in `evaluation.health`.
+
+        mu is the mean of the next state, before noise is added.
+
+        Args:
+            digit, w, seed: See `sample`.
+
+        Returns:
+            dict of float32 arrays (S, N, H, W, C); the steps start at `self.times`.
+
+        Raises:
+            ValueError: without `record=True`.
+        """
+        if not self.record:
+            raise ValueError("Traces need `record=True`. Received: False")
+        path = self.sample(digit, w, seed)
+        x_0 = np.moveaxis(path["x_0"], 1, 0)  # (S, N, H, W, C), like all below
+        x_t = np.concatenate([path["x_T"][None], np.moveaxis(path["x_s"], 1, 0)[:-1]])
+        before = np.concatenate([np.zeros_like(x_0[:1]), x_0[:-1]])
+        a, b, c, _ = self.columns.T.astype("float32")[..., None, None, None, None]
+        alpha, sigma = (np.asarray(table)[:, None] for table in self.diffusion.alpha_sigma(self.times))
+        return {"x_t": x_t, "eps": (x_t - alpha * x_0) / sigma, "mu": a * x_t + b * x_0 + c * before, "x_0": x_0}
+
     def _sample_batch(self, batch):
         n = len(batch["digit"])
         if keras.backend.backend() == "jax":

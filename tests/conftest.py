@@ -1,0 +1,56 @@
+"""Fixtures: MNIST if it is at hand, and a small preset with random weights."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """dict of "train" and "test" -> (images uint8 (N, 28, 28, 1), labels int32 (N,))."""
+    from keras_ddpm import data
+
+    try:
+        return {split: data.load("mnist", split)[:2] for split in ("train", "test")}
+    except FileNotFoundError as error:
+        if os.environ.get("KERAS_DDPM_REQUIRE_DATA"):
+            raise
+        pytest.skip(f"this test needs MNIST. {error}")
+
+
+@pytest.fixture(scope="session")
+def small_preset(tmp_path_factory):
+    """A folder like a run's: a small network with random weights, and what it takes to sample from it."""
+    import keras
+
+    from keras_ddpm import config, presets
+    from keras_ddpm.weights import write_weights
+
+    keras.utils.set_random_seed(0)
+    small = config.Config(
+        name="small",
+        network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), embed_dim=16, groups=4),
+        diffusion=config.DiffusionConfig(T=50),
+        sampling=config.SamplingConfig(steps=5, w=2.0),
+    )
+    folder = tmp_path_factory.mktemp("small")
+    network = presets.build_network(small, (28, 28, 1), 10)
+    randomise(network)
+    presets.write_config(folder, small, (28, 28, 1), 10)
+    write_weights(network, folder / presets.WEIGHTS)
+    return folder
+
+
+def randomise(model, *, scale=0.3, seed=0):
+    """Give every weight a random value, since layers that start at zero would hide what they are given."""
+    random = np.random.default_rng(seed)
+    model.set_weights([weight + scale * random.standard_normal(weight.shape) for weight in model.get_weights()])
+
+
+def replace_section(config, section, **values):
+    """A configuration with some fields of one section replaced."""
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})

@@ -1,0 +1,132 @@
+"""The one-line door: shapes, seeds, and one clear error for everything that cannot be."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import keras_ddpm
+from keras_ddpm import presets
+
+
+@pytest.fixture(scope="module")
+def sample(small_preset):
+    return lambda *args, **kwargs: keras_ddpm.sample(*args, **{"preset": small_preset, **kwargs})
+
+
+@pytest.mark.parametrize(
+    "arguments, shape",
+    [
+        ({"digit": 3}, (28, 28)),
+        ({"digit": [3]}, (1, 28, 28)),
+        ({"digit": 3, "w": [0.0, 2.0]}, (2, 28, 28)),
+        ({"digit": np.arange(3), "w": 1, "seed": 5}, (3, 28, 28)),
+        ({"digit": 3, "seed": np.arange(4)}, (4, 28, 28)),
+        ({"digit": [[1], [2]], "w": [0.5, 1.0, 2.0]}, (2, 3, 28, 28)),
+    ],
+)
+def test_arguments_broadcast_like_numpy(sample, arguments, shape):
+    images = sample(**arguments)
+    assert images.shape == shape and images.dtype == np.uint8
+
+
+def test_scalars_and_arrays_give_the_same_picture(sample):
+    alone = sample(7, 2.0, seed=11).astype(int)
+    assert np.abs(sample([1, 7, 3], 2.0, seed=[4, 11, 2])[1] - alone).max() <= 1
+
+
+def test_without_a_seed_every_picture_is_new(sample):
+    a, b = sample([3, 3]), sample([3, 3])
+    assert len({image.tobytes() for image in (*a, *b)}) == 4
+
+
+def test_w_none_is_the_presets_own(sample):
+    np.testing.assert_array_equal(sample(3, seed=1), sample(3, 2.0, seed=1))
+    assert not np.array_equal(sample(3, seed=1), sample(3, 0.0, seed=1))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"digit": 10}, r"`digit` must be in 0\.\.9.*Received: 10"),
+        ({"digit": -1}, "`digit` must be in"),
+        ({"digit": 3.0}, "`digit` must be in"),
+        ({"digit": True}, "`digit` must be in"),
+        ({"digit": "3"}, "`digit` must be in"),
+        ({"digit": [1, 2, 12]}, "`digit` must be in"),
+        ({"digit": 3, "w": float("nan")}, "`w` must be finite"),
+        ({"digit": 3, "w": [1.0, float("inf")]}, "`w` must be finite"),
+        ({"digit": 3, "w": "strong"}, "`w` must be finite"),
+        ({"digit": 3, "w": 1e300}, "`w` must be finite"),
+        ({"digit": 3, "seed": -1}, r"`seed` must be in 0\.\.2\^63 - 1"),
+        ({"digit": 3, "seed": 2**63}, "`seed` must be in"),
+        ({"digit": 3, "seed": 2**70}, "`seed` must be in"),
+        ({"digit": 3, "seed": 1.5}, "`seed` must be in"),
+        ({"digit": [1, 2], "seed": [1, 2, 3]}, "must broadcast together"),
+        ({"digit": 3, "steps": 0}, r"`steps` must be an integer in 1\.\.50"),
+        ({"digit": 3, "steps": 51}, "`steps` must be"),
+        ({"digit": 3, "steps": 2.5}, "`steps` must be"),
+        ({"digit": 3, "sampler": "euler"}, r"`sampler` must be one of \['ddim', 'ddpm', 'dpm_solver_pp_2m'\]"),
+        ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['mnist'.*Received: 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_is_named(sample, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sample(**arguments)
+
+
+def damaged(small_preset, tmp_path, change):
+    folder = tmp_path / "preset"
+    shutil.copytree(small_preset, folder)
+    change(folder)
+    return folder
+
+
+def test_weights_of_another_architecture_are_named(small_preset, tmp_path):
+    def widen(folder):
+        text = json.loads((folder / "config.json").read_text())
+        text["network"]["widths"] = [16, 32]
+        (folder / "config.json").write_text(json.dumps(text))
+
+    with pytest.raises(ValueError, match="do not fit this network"):
+        keras_ddpm.sample(3, preset=damaged(small_preset, tmp_path, widen))
+
+
+def test_truncated_and_missing_weights_are_named(small_preset, tmp_path):
+    def truncate(folder):
+        whole = (folder / presets.WEIGHTS).read_bytes()
+        (folder / presets.WEIGHTS).write_bytes(whole[:1000])
+
+    folder = damaged(small_preset, tmp_path, truncate)
+    with pytest.raises(ValueError, match="damaged or truncated"):
+        keras_ddpm.sample(3, preset=folder)
+    (folder / presets.WEIGHTS).unlink()
+    with pytest.raises(FileNotFoundError, match="no weights file"):
+        keras_ddpm.sample(3, preset=folder)
+
+
+def test_a_damaged_configuration_is_named(small_preset, tmp_path):
+    folder = damaged(small_preset, tmp_path, lambda folder: (folder / "config.json").write_text('{"name": "x"'))
+    with pytest.raises(ValueError, match="no configuration"):
+        keras_ddpm.sample(3, preset=folder)
+
+
+def test_sampling_cannot_be_frozen_into_a_graph(sample):
+    import tensorflow as tf
+
+    with pytest.raises(RuntimeError, match="cannot be traced"):
+        tf.function(lambda: sample(3))()
+
+
+def test_new_weights_in_a_folder_are_seen(small_preset, tmp_path):
+    folder = damaged(small_preset, tmp_path, lambda folder: None)
+    before = keras_ddpm.sample(3, seed=1, preset=folder)
+    from conftest import randomise
+
+    from keras_ddpm.weights import write_weights
+
+    network = presets.load_preset(folder).network
+    randomise(network, seed=9)
+    write_weights(network, folder / presets.WEIGHTS)
+    assert not np.array_equal(keras_ddpm.sample(3, seed=1, preset=folder), before)
