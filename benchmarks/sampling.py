@@ -1,6 +1,6 @@
 """Sampling: images/s at batch 1, 16 and 256, cold start of the command line, peak memory.
 
-    python -m benchmarks.sampling
+python -m benchmarks.sampling
 """
 
 import os
@@ -12,10 +12,10 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from benchmarks import machine  # noqa: E402
-from keras_ddpm import presets  # noqa: E402
+from benchmarks import machine
+from keras_ddpm import presets
 
 BATCHES = (1, 16, 256)
 

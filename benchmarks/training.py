@@ -1,6 +1,6 @@
 """Training throughput of the default model, with and without XLA, in float32 and bfloat16.
 
-    python -m benchmarks.training
+python -m benchmarks.training
 """
 
 import os
@@ -8,15 +8,15 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from benchmarks import machine  # noqa: E402
-from configs import mnist, report  # noqa: E402
-from keras_ddpm.data import Batches  # noqa: E402
-from keras_ddpm.diffusion import Diffusion  # noqa: E402
-from keras_ddpm.presets import build_network  # noqa: E402
-from keras_ddpm.training import DDPM  # noqa: E402
+from benchmarks import machine
+from configs import mnist, report
+from keras_ddpm.data import Batches
+from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.presets import build_network
+from keras_ddpm.training import DDPM
 
 STEPS = 12
 

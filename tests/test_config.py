@@ -39,7 +39,16 @@ def test_what_is_no_configuration_is_named(text):
 
 
 def test_flags_override_the_configuration_file(tmp_path):
-    args = ["--config", str(CONFIGS[0].parent / "tiny.py"), "--out", str(tmp_path / "run"), "--epochs", "3", "--w", "2.5"]
+    args = [
+        "--config",
+        str(CONFIGS[0].parent / "tiny.py"),
+        "--out",
+        str(tmp_path / "run"),
+        "--epochs",
+        "3",
+        "--w",
+        "2.5",
+    ]
     ours, out, resume = parse_training("", [*args, "--widths", "8", "16"])
     tiny = runpy.run_path(str(CONFIGS[0].parent / "tiny.py"))["get_config"]()
     tiny = replace_section(tiny, "training", epochs=3)

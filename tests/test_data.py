@@ -12,7 +12,7 @@ from keras_ddpm import data
 def test_uint8_survives_the_way_there_and_back(value):
     image = np.full((1, 2, 2, 1), value, "uint8")
     as_float = data.to_float(image)
-    assert as_float.dtype == np.float32 and -1 <= as_float.min() and as_float.max() <= 1
+    assert as_float.dtype == np.float32 and as_float.min() >= -1 and as_float.max() <= 1
     np.testing.assert_array_equal(data.to_uint8(as_float), image)
 
 
@@ -45,7 +45,8 @@ def test_tfds_and_npz_agree_on_what_mnist_is(mnist):
 
 
 @pytest.mark.parametrize(
-    "name, shape", [("mnist", (28, 28, 1)), ("fashion_mnist", (28, 28, 1)), ("kmnist", (28, 28, 1)), ("cifar10", (32, 32, 3))]
+    "name, shape",
+    [("mnist", (28, 28, 1)), ("fashion_mnist", (28, 28, 1)), ("kmnist", (28, 28, 1)), ("cifar10", (32, 32, 3))],
 )
 def test_tfds_names_build_networks_of_the_right_shape(name, shape):
     from keras_ddpm.config import Config, NetworkConfig
@@ -63,7 +64,7 @@ def test_without_data_the_error_gives_both_remedies(tmp_path, monkeypatch):
         class info:  # noqa: N801
             features = data.describe("mnist")[0].info.features
 
-        url_infos = {"http://127.0.0.1:9/mnist.gz": None}  # nothing listens there
+        url_infos = ("http://127.0.0.1:9/mnist.gz",)  # nothing listens there
 
         def is_prepared(self):
             return False

@@ -73,7 +73,9 @@ def test_posterior_of_the_last_step_is_x_0():
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_min_snr_weighs_x_0_errors_alike_for_every_prediction(prediction):
     snr = TABLE / (1 - TABLE)
-    x_0_error = {"x0": 1.0, "eps": 1 / snr, "v": 1 / (snr + 1)}[prediction]  # squared, of a unit error of the prediction
+    x_0_error = {"x0": 1.0, "eps": 1 / snr, "v": 1 / (snr + 1)}[
+        prediction
+    ]  # squared, of a unit error of the prediction
     np.testing.assert_allclose(min_snr(snr, prediction), np.minimum(snr, 5) * x_0_error, rtol=1e-9)
 
 
@@ -93,7 +95,7 @@ def test_the_reports_schedule_warns_what_samples_will_look_like():
 def test_schedules_that_end_in_noise_do_not_warn(table):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Diffusion(table, "v").T == len(table)
+        assert len(table) == Diffusion(table, "v").T
 
 
 def test_bad_diffusions_are_named():

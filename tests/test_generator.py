@@ -24,7 +24,9 @@ def generator(small_preset):
     return load_preset(small_preset)
 
 
-@pytest.mark.parametrize("settings", [{}, {"sampler": "dpm_solver_pp_2m"}, {"guidance_interval": (0.2, 3.0)}, {"threshold": "dynamic"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"sampler": "dpm_solver_pp_2m"}, {"guidance_interval": (0.2, 3.0)}, {"threshold": "dynamic"}]
+)
 def test_a_picture_is_the_same_alone_and_at_any_place_in_any_batch(small_preset, settings):
     generator = load_preset(small_preset, **settings)
     together, order = sampled(generator), np.random.default_rng(0).permutation(N)

@@ -71,7 +71,13 @@ def test_tensorflow_is_imported_only_where_it_is_the_subject():
 
 def test_the_library_does_not_import_its_users():
     for path in PACKAGE.rglob("*.py"):
-        assert not {name.split(".")[0] for name in imported(path)} & {"train", "export", "serving", "configs", "benchmarks"}
+        assert not {name.split(".")[0] for name in imported(path)} & {
+            "train",
+            "export",
+            "serving",
+            "configs",
+            "benchmarks",
+        }
 
 
 def test_importing_the_package_imports_neither_keras_nor_tensorflow():

@@ -9,7 +9,25 @@ from keras_ddpm.__main__ import main
 
 def test_sample_writes_a_row_for_each_digit(small_preset, tmp_path, capsys):
     out = tmp_path / "digits.png"
-    main(["sample", "7", "3", "--w", "3", "--n", "4", "--seed", "5", "--scale", "1", "--out", str(out), "--preset", str(small_preset)])
+    main(
+        [
+            "sample",
+            "7",
+            "3",
+            "--w",
+            "3",
+            "--n",
+            "4",
+            "--seed",
+            "5",
+            "--scale",
+            "1",
+            "--out",
+            str(out),
+            "--preset",
+            str(small_preset),
+        ]
+    )
     assert np.asarray(Image.open(out)).shape == (2 * 30 - 2, 4 * 30 - 2)
     assert "8 images, seeds 5 to 12" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["digits.png"]

@@ -121,7 +121,9 @@ def test_dpm_solver_is_second_order():
         return np.asarray(samplers.loop(denoise, x_T, times, columns)[0][-1])
 
     exact = solve(samplers.ddim, 2000)
-    error = {(s, n): np.abs(solve(s, n) - exact).max() for s in (samplers.ddim, samplers.dpm_solver_pp_2m) for n in (20, 40)}
+    error = {
+        (s, n): np.abs(solve(s, n) - exact).max() for s in (samplers.ddim, samplers.dpm_solver_pp_2m) for n in (20, 40)
+    }
     assert error[samplers.dpm_solver_pp_2m, 40] < 0.4 * error[samplers.dpm_solver_pp_2m, 20]
     assert error[samplers.dpm_solver_pp_2m, 20] < 0.5 * error[samplers.ddim, 20]
 

@@ -15,13 +15,14 @@ from keras_ddpm.unet import UNet
 from keras_ddpm.weights import write_weights
 
 pytestmark = pytest.mark.neutral
+JAX = keras.backend.backend() == "jax"  # there, what is not compiled is very slow
 
 
 def new_model(*, T=100, learning_rate=1e-3, seed=0, **settings):
     keras.utils.set_random_seed(seed)
     network = UNet((8, 8, 1), 3, widths=(8, 16), depths=(1, 1), patch=1, embed_dim=16, groups=4)
     model = DDPM(network, Diffusion(schedules.cosine(T)), num_classes=3, seed=seed, **settings)
-    model.compile(optimizer=keras.optimizers.AdamW(learning_rate, global_clipnorm=1.0), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.AdamW(learning_rate, global_clipnorm=1.0), jit_compile=JAX)
     return model
 
 
@@ -101,10 +102,11 @@ def test_the_validation_loss_is_about_the_model_alone():
     model, (images, labels) = new_model(), toy_data()
     x_0 = images.astype("float32") / 127.5 - 1
     first, again = (
-        model.evaluate(*validation_set(x_0, labels, 100), return_dict=True, verbose=0, batch_size=size) for size in (32, 8)
+        model.evaluate(*validation_set(x_0, labels, 100), return_dict=True, verbose=0, batch_size=size)
+        for size in (32, 8)
     )
     assert first == pytest.approx(again, rel=1e-4)
-    (_, _, t, _), = validation_set(x_0, labels, 100)
+    ((_, _, t, _),) = validation_set(x_0, labels, 100)
     assert np.bincount(t * 4 // 100, minlength=4).tolist() == [8, 8, 8, 8]
 
 

@@ -55,7 +55,14 @@ def test_a_unet_round_trips_through_a_keras_file(tmp_path, conditioning, widths)
 
 @pytest.mark.parametrize(
     "image_shape, patch, levels",
-    [((28, 28, 1), 1, 5), ((28, 28, 1), 2, 2), ((7, 9, 3), 1, 3), ((5, 12, 2), 2, 2), ((32, 32, 3), 4, 2), ((1, 1, 1), 1, 2)],
+    [
+        ((28, 28, 1), 1, 5),
+        ((28, 28, 1), 2, 2),
+        ((7, 9, 3), 1, 3),
+        ((5, 12, 2), 2, 2),
+        ((32, 32, 3), 4, 2),
+        ((1, 1, 1), 1, 2),
+    ],
 )
 def test_the_output_has_the_shape_of_the_image(image_shape, patch, levels):
     network = small_unet(

@@ -1,0 +1,67 @@
+"""The README's commands and snippets, as written."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_ddpm.arguments import parse_training
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BASH = [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in block.splitlines() if line]
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+COMMANDS = [line for line in BASH if line.startswith("python -m keras_ddpm") and "runs/" not in line]
+TRAININGS = [line for line in BASH if line.startswith("python train.py")]
+
+
+def test_there_is_something_to_run():
+    assert len(COMMANDS) >= 3 and len(TRAININGS) >= 3 and len(PYTHON) >= 2
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if " evaluate" not in c and " compare" not in c])
+def test_commands_run_as_written(command, tmp_path):
+    arguments = [sys.executable, *shlex.split(command)[1:]]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if "--out" in arguments:
+        assert [path.name for path in tmp_path.iterdir()] == [arguments[arguments.index("--out") + 1]]
+    else:
+        assert done.stdout
+
+
+@pytest.mark.parametrize("snippet", PYTHON)
+def test_snippets_run_as_written(snippet):
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_what_the_first_snippet_says_of_shapes_is_so():
+    for call, shape in re.findall(r"(keras_ddpm\.sample\(.*\))\s+# uint8 (\([\d, ]+\))", PYTHON[0]):
+        import keras_ddpm
+
+        image = eval(call, {"keras_ddpm": keras_ddpm})
+        assert image.dtype == np.uint8 and str(image.shape) == shape
+
+
+@pytest.mark.parametrize("command", TRAININGS)
+def test_training_commands_name_flags_that_exist(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    config, out, _ = parse_training("", shlex.split(command)[2:])
+    assert out.is_dir() and config.training.epochs > 0
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [target for line in BASH if line.startswith("make") for target in line.split()[1:]]
+    assert targets and all(f"\n{target}:" in makefile for target in targets)
+    assert "make lint test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_file_that_is_linked_exists():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
+    assert links and all((ROOT / link).exists() for link in links)
