@@ -117,11 +117,12 @@ def test_distortion_depends_on_its_generator_only():
     assert np.abs(first - other).max() > 1
 
 
-def test_the_score_of_real_images_is_high_and_of_wrong_labels_low(mnist):
+def test_the_score_is_high_for_digits_learnt_right_and_low_for_swapped_ones(mnist):
     x, y = (array[:1280] for array in mnist["train"])
+    swapped = np.where(y == 4, 9, np.where(y == 9, 4, y))
     test = [array[:1000] for array in mnist["test"]]
-    right = dict(classification_accuracy_score(x, y, test=test, steps=60, arch="wide5x5"))
-    wrong = dict(classification_accuracy_score(x, (y + 1) % 10, test=test, steps=60, arch="wide5x5"))
-    assert right["classification_accuracy_score"] > 0.8
-    assert wrong["classification_accuracy_score"] < 0.05
-    assert right["classification_accuracy_score/1"] > 0.8
+    values = dict(classification_accuracy_score(x, swapped, test=test, steps=60, arch="wide5x5"))
+    score = {digit: values[f"classification_accuracy_score/{digit}"] for digit in range(10)}
+    assert min(score[digit] for digit in (0, 1, 2, 3, 5, 6, 7, 8)) > 0.7
+    assert max(score[4], score[9]) < 0.2
+    assert 0.6 < values["classification_accuracy_score"] < 0.85
