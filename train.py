@@ -14,8 +14,8 @@ import keras
 from keras_ddpm import callbacks, data, presets
 from keras_ddpm.arguments import parse_training
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.optimizer import make_optimizer, use_xla
-from keras_ddpm.training import DDPM, validation_set
+from keras_ddpm.optimizer import make_optimizer
+from keras_ddpm.training import DDPM, use_xla, validation_set
 
 
 def main():
@@ -41,9 +41,9 @@ def main():
     optimizer = make_optimizer(training, steps=training.epochs * len(batches))
     model.compile(optimizer=optimizer, jit_compile=use_xla(training.jit))
 
-    presets.write_config(out, config, train.image_shape, train.num_classes)
     run, state = callbacks.for_run(config, out)
     batches.start(state.restore(model) if resume else 0)
+    presets.write_config(out, config, train.image_shape, train.num_classes)
     model.fit(
         batches,
         validation_data=validation_set(data.to_float(test.images), test.labels, diffusion.T),
@@ -51,6 +51,7 @@ def main():
         epochs=training.epochs,
         initial_epoch=batches.epoch,
         callbacks=run,
+        shuffle=False,  # `Batches` has its own order, which a resumed run repeats
     )
     print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
 

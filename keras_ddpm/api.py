@@ -2,11 +2,8 @@
 
 import functools
 
-import numpy as np
-
 from keras_ddpm import presets
-
-MAX_SEED = 2**63 - 1
+from keras_ddpm.request import check_request
 
 
 def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist", progress=None):
@@ -40,56 +37,29 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
         (3, 28, 28)
     """
     settings, image_shape, num_classes = presets.read_config(preset)
-    digit = _integers(digit, "digit", num_classes - 1)
-    w = np.asarray(settings.sampling.w if w is None else w)
-    if w.dtype.kind not in "iuf" or not np.all(np.isfinite(w.astype("float32"))):
-        raise ValueError(f"`w` must be finite numbers. Received: {w.tolist()!r}")
-    if seed is not None:
-        seed = _integers(seed, "seed", MAX_SEED)
-    shape = _broadcast(digit, w, np.zeros(()) if seed is None else seed)
-    if seed is None:
-        seed = fresh_seeds(shape)
-    generator = _generator(preset, sampler, steps)
-    if not generator.eager():
+    w = settings.sampling.w if w is None else w
+    digit, w, seed = check_request(digit, w, seed, num_classes=num_classes)
+    from keras_ddpm.data import to_uint8
+    from keras_ddpm.generator import Generator
+
+    if not Generator.eager():
         raise RuntimeError(
             "`sample` cannot be traced: its seeds would freeze in the graph. Call `load_preset(...)(inputs)` there."
         )
-    flat = [np.broadcast_to(a, shape).reshape(-1) for a in (digit, w, seed)]
-    from keras_ddpm.data import to_uint8
-
-    images = to_uint8(generator.sample(*flat, progress=progress)["image"])
+    generator = _generator(preset, sampler, steps)
+    drawn = generator.sample(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
     H, W, C = image_shape
-    return images.reshape((*shape, H, W) if C == 1 else (*shape, H, W, C))
-
-
-def fresh_seeds(shape):
-    """Seeds that were never used: int64 of the given shape, 0 ... 2^63 - 1."""
-    return np.random.default_rng().integers(0, MAX_SEED, size=shape, endpoint=True)
+    return to_uint8(drawn["image"]).reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
 
 
 def _generator(preset, sampler, steps):
-    weights = presets.find(preset) / presets.WEIGHTS
-    stamp = weights.stat().st_mtime_ns if weights.exists() else None
-    return _cached(str(preset), sampler, steps, stamp)
+    folder = presets.find(preset)
+    files = (folder / "config.json", folder / presets.WEIGHTS)
+    stamp = tuple(file.stat().st_mtime_ns for file in files if file.exists())
+    return _cached(str(folder), sampler, steps, stamp)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=8, typed=True)
 def _cached(preset, sampler, steps, stamp):
+    """A loaded generator is kept until its files change."""
     return presets.load_preset(preset, sampler=sampler, steps=steps)
-
-
-def _integers(value, name, largest):
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu" or np.any(array < 0) or np.any(array > largest):
-        top = "2^63 - 1" if largest == MAX_SEED else largest
-        raise ValueError(f"`{name}` must be in 0..{top}, an integer or an array of them. Received: {value!r}")
-    return array
-
-
-def _broadcast(digit, w, seed):
-    try:
-        return np.broadcast_shapes(digit.shape, w.shape, seed.shape)
-    except ValueError as error:
-        raise ValueError(
-            f"`digit`, `w` and `seed` must broadcast together. Received shapes: {digit.shape}, {w.shape}, {seed.shape}"
-        ) from error

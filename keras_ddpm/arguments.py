@@ -36,10 +36,8 @@ def parse_training(description, args=None):
         SystemExit: with one clear message, if the arguments, the configuration or the folder cannot be used.
     """
     args = sys.argv[1:] if args is None else args
-    first, _ = tyro.cli(_Where, args=[a for a in args if a not in ("-h", "--help")], return_unknown_args=True)
-    default = TrainingArguments(values=_base(first))
-    if first.config:
-        default = dataclasses.replace(default, config=first.config)
+    where, _ = tyro.cli(_Where, args=[a for a in args if a not in ("-h", "--help")], return_unknown_args=True)
+    default = TrainingArguments(where.config, values=_base(where))
     parsed = tyro.cli(
         TrainingArguments, default=default, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,)
     )
@@ -52,24 +50,32 @@ def parse_training(description, args=None):
 class _Where:
     """The flags that say where the other flags' defaults are."""
 
-    config: pathlib.Path | None = None
+    config: pathlib.Path = pathlib.Path("configs/mnist.py")
     out: pathlib.Path | None = None
     resume: bool = False
 
 
 def _base(where):
-    path = where.config or pathlib.Path("configs/mnist.py")
-    saved = where.out / "config.json" if where.out else None
+    """The configuration that the flags override: the file's, or that of the run to resume."""
+    config = _from_file(where.config)
+    saved = (where.out or pathlib.Path("runs") / config.name) / "config.json"
+    if not where.resume:
+        return config
     try:
-        if where.resume and not where.config and saved and saved.exists():
-            return from_json(saved.read_text())
+        return from_json(saved.read_text())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: there is no run to resume, since {saved} cannot be read: {error}") from error
+
+
+def _from_file(path):
+    try:
         return runpy.run_path(str(path))["get_config"]()
-    except (OSError, KeyError, ValueError) as error:
+    except Exception as error:  # whatever a user's file may raise
         raise SystemExit(f"error: {path} must be a Python file with get_config(): {error!r}") from error
 
 
 def _check_folder(out, resume):
-    if (out / "state.weights.h5").exists() and not resume:
+    if any((out / name).exists() for name in ("state.weights.h5", "network.weights.h5")) and not resume:
         raise SystemExit(f"error: {out} holds a run already. Continue it with --resume, or choose another --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)

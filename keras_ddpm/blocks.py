@@ -36,8 +36,8 @@ class TimeEmbedding(layers.Layer):
         if dim < 4 or dim % 2:
             raise ValueError(f"`dim` must be even and at least 4. Received: {dim}")
         self.dim, self.activation = dim, activation
-        self.hidden = layers.Dense(dim, activation=activation, name="hidden")
-        self.out = layers.Dense(dim, name="out")
+        self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
+        self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
 
     def build(self, t_shape):
         self.hidden.build((None, self.dim))
@@ -72,8 +72,8 @@ class LabelEmbedding(layers.Layer):
     def __init__(self, num_classes, dim, activation="silu", **kwargs):
         super().__init__(**kwargs)
         self.num_classes, self.dim, self.activation = num_classes, dim, activation
-        self.hidden = layers.Dense(dim, activation=activation, name="hidden")
-        self.out = layers.Dense(dim, name="out")
+        self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
+        self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
 
     def build(self, label_shape):
         self.hidden.build((None, self.num_classes))
@@ -119,12 +119,20 @@ class ResBlock(layers.Layer):
         self.width, self.groups, self.film, self.dropout_rate = width, groups, film, dropout
         self.activation = activation
         self.act = keras.activations.get(activation)
-        self.norm_1 = layers.GroupNormalization(groups, epsilon=1e-5, name="norm_1")
-        self.conv_1 = layers.Conv2D(width, 3, padding="same", name="conv_1")
-        self.norm_2 = layers.GroupNormalization(groups, epsilon=1e-5, scale=not film, center=not film, name="norm_2")
-        self.scale_shift = layers.Dense(2 * width, kernel_initializer="zeros", name="scale_shift") if film else None
-        self.dropout = layers.Dropout(dropout, name="dropout") if dropout else None
-        self.conv_2 = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros", name="conv_2")
+        self.norm_1 = layers.GroupNormalization(groups, epsilon=1e-5, dtype=self.dtype_policy, name="norm_1")
+        self.conv_1 = layers.Conv2D(width, 3, padding="same", dtype=self.dtype_policy, name="conv_1")
+        self.norm_2 = layers.GroupNormalization(
+            groups, epsilon=1e-5, scale=not film, center=not film, dtype=self.dtype_policy, name="norm_2"
+        )
+        self.scale_shift = (
+            layers.Dense(2 * width, kernel_initializer="zeros", dtype=self.dtype_policy, name="scale_shift")
+            if film
+            else None
+        )
+        self.dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout") if dropout else None
+        self.conv_2 = layers.Conv2D(
+            width, 3, padding="same", kernel_initializer="zeros", dtype=self.dtype_policy, name="conv_2"
+        )
         self.shortcut = None
 
     def build(self, x_shape, embedding_shape=None):
@@ -136,7 +144,7 @@ class ResBlock(layers.Layer):
         if self.film:
             self.scale_shift.build(embedding_shape)
         if x_shape[-1] != self.width:
-            self.shortcut = layers.Conv2D(self.width, 1, name="shortcut", dtype=self.dtype_policy)
+            self.shortcut = layers.Conv2D(self.width, 1, dtype=self.dtype_policy, name="shortcut")
             self.shortcut.build(x_shape)
 
     def call(self, x, embedding=None, training=None):
@@ -181,16 +189,16 @@ class SelfAttention(layers.Layer):
     def __init__(self, heads=4, groups=8, **kwargs):
         super().__init__(**kwargs)
         self.heads, self.groups = heads, groups
-        self.norm = layers.GroupNormalization(groups, epsilon=1e-5, name="norm")
+        self.norm = layers.GroupNormalization(groups, epsilon=1e-5, dtype=self.dtype_policy, name="norm")
 
     def build(self, x_shape):
         width = x_shape[-1]
         if width % self.heads:
             raise ValueError(f"`heads` must divide the channels. Received: {self.heads} heads, {width} channels")
         self.norm.build(x_shape)
-        self.qkv = layers.Dense(3 * width, use_bias=False, name="qkv", dtype=self.dtype_policy)
+        self.qkv = layers.Dense(3 * width, use_bias=False, dtype=self.dtype_policy, name="qkv")
         self.qkv.build(x_shape)
-        self.out = layers.Dense(width, kernel_initializer="zeros", name="out", dtype=self.dtype_policy)
+        self.out = layers.Dense(width, kernel_initializer="zeros", dtype=self.dtype_policy, name="out")
         self.out.build(x_shape)
 
     def call(self, x):

@@ -137,7 +137,7 @@ def describe(name):
     except (tfds.core.DatasetNotFoundError, ValueError, ModuleNotFoundError) as error:
         raise ValueError(f"TensorFlow Datasets knows no data set {name!r}. {REMEDY}") from error
     features = builder.info.features
-    if not {"image", "label"} <= set(features) or None in features["image"].shape:
+    if not isinstance(features.get("label"), tfds.features.ClassLabel) or None in features["image"].shape:
         raise ValueError(f"{name!r} must have an `image` of one size and a `label`. It has: {features}")
     return builder, features["image"].shape, features["label"].num_classes
 
@@ -150,9 +150,12 @@ def _load_tfds(name, split):
         if not builder.is_prepared():
             _check_network(builder)
             builder.download_and_prepare()
-        arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
     except Exception as error:  # no network, no space, no permission: tfds raises many kinds
         raise FileNotFoundError(f"Data set {name!r} is not here and could not be fetched. {REMEDY}") from error
+    try:
+        arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+    except ValueError as error:
+        raise ValueError(f"{name!r} has no split {split!r}: it has {sorted(builder.info.splits)}") from error
     return arrays["image"], arrays["label"], num_classes
 
 

@@ -8,14 +8,18 @@ graph serves every batch size; JAX compiles for each shape, so batches are fille
 Reference: Ho et al., arXiv 2006.11239, algorithm 2.
 """
 
+import functools
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_ddpm import config, guidance, noise, samplers
+from keras_ddpm.request import check_request
 
 MAX_BATCH = 256
-MAX_NOISE = 65_536  # images of noise held at once; more steps mean fewer rows
+MAX_FLOATS = 2**24  # of noise held at once; more steps or larger images mean fewer rows
 
 
 class Generator(keras.Model):
@@ -58,7 +62,7 @@ class Generator(keras.Model):
         self.columns = samplers.coefficients(sampler, diffusion.alpha_bar, self.times)
         self.guidance_interval, self.threshold, self.record = guidance_interval, threshold, record
         if guidance_interval is not None:
-            guidance.within(guidance_interval, None, None, diffusion)  # a bad interval fails here
+            guidance.within(guidance_interval, diffusion)  # a bad interval fails here
         self.compile(jit_compile=keras.backend.backend() == "jax")
         self.built = True
 
@@ -69,10 +73,11 @@ class Generator(keras.Model):
         Raises:
             ValueError: for an unknown sampler or threshold; the error lists the choices.
         """
+        sampler = config.choose(samplers.SAMPLERS, sampling.sampler, "sampler")
         return cls(
             network,
             diffusion,
-            sampler=config.choose(samplers.SAMPLERS, sampling.sampler, "sampler"),
+            sampler=functools.partial(sampler, eta=sampling.eta) if sampler is samplers.ddim else sampler,
             steps=sampling.steps,
             guidance_interval=sampling.guidance_interval,
             threshold=config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold"),
@@ -90,11 +95,9 @@ class Generator(keras.Model):
 
     def denoiser(self, digit, w):
         """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch of digits (B,) with guidance w (B,)."""
-        denoise = guidance.classifier_free(self.network, self.diffusion, digit, self.network.num_classes, w)
-        if self.guidance_interval is not None:
-            plain = guidance.conditional(self.network, self.diffusion, digit)
-            denoise = guidance.within(self.guidance_interval, denoise, plain, self.diffusion)
-        return self.threshold(denoise)
+        strength = guidance.within(self.guidance_interval, self.diffusion) if self.guidance_interval else None
+        null = self.network.num_classes
+        return self.threshold(guidance.classifier_free(self.network, self.diffusion, digit, null, w, strength=strength))
 
     def draw_noise(self, key):
         """x_T (B, H, W, C), and the noise of the steps (S, B, H, W, C), None if the sampler adds none."""
@@ -116,16 +119,21 @@ class Generator(keras.Model):
 
         Args:
             digit: int (N,), 0 ... num_classes - 1.
-            w: float (N,).
+            w: float (N,), or one for all.
             seed: int (N,), 0 ... 2^63 - 1.
             progress: Called with the number of images drawn after each batch; None for nothing.
 
         Returns:
             dict of NumPy arrays like those of a call.
+
+        Raises:
+            ValueError: see `request.check_request`.
         """
-        digit, w = np.asarray(digit, "int32"), np.asarray(w, "float32")
+        digit, w, seed = check_request(digit, w, seed, num_classes=self.network.num_classes)
+        if digit.ndim != 1:
+            raise ValueError(f"`digit`, `w` and `seed` must broadcast to (N,). Received: {digit.shape}")
         inputs = {"digit": digit, "w": w, "key": noise.split_seed(seed)}
-        rows = max(1, min(MAX_BATCH, MAX_NOISE // len(self.times)))
+        rows = max(1, min(MAX_BATCH, MAX_FLOATS // (len(self.times) * math.prod(self.network.image_shape))))
         parts = []
         for start in range(0, len(digit), rows):
             batch = {name: value[start : start + rows] for name, value in inputs.items()}

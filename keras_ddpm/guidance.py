@@ -27,34 +27,49 @@ def conditional(network, diffusion, label):
     return denoise
 
 
-def classifier_free(network, diffusion, label, null, w):
+def classifier_free(network, diffusion, label, null, w, *, strength=None):
     """Guided denoiser: the conditional and the unconditional prediction in one batch of 2B.
+
+    Where every image's w is 1, the conditional prediction is all that counts, and the batch is B.
 
     Args:
         network, diffusion, label: See `conditional`.
         null: The label that stands for "no class".
         w: float (B,), guidance of each image.
+        strength: Function `(w (B,), t ()) -> w (B,)` at that time: `always`, or one from `within`. None: `always`.
     """
     labels = ops.concatenate([label, ops.full_like(label, null)], axis=0)  # (2B,)
-    w = ops.reshape(w, (-1, 1, 1, 1))
+    plain, strength = conditional(network, diffusion, label), strength or always
 
-    def denoise(x_t, t):
+    def guided(x_t, t, w_t):
         both = network(ops.concatenate([x_t, x_t], axis=0), ops.broadcast_to(t, ops.shape(labels)), labels)
         cond, uncond = ops.split(both, 2, axis=0)  # each (B, H, W, C)
-        return diffusion.x_0(uncond + w * (cond - uncond), x_t, t)
+        w_t = ops.reshape(w_t, (-1, 1, 1, 1))
+        return diffusion.x_0(uncond + w_t * (cond - uncond), x_t, t)
+
+    def denoise(x_t, t):
+        w_t = strength(w, t)
+        return ops.cond(ops.all(ops.equal(w_t, 1.0)), lambda: plain(x_t, t), lambda: guided(x_t, t, w_t))
 
     return denoise
 
 
-def within(interval, guided, plain, diffusion):
-    """Guide only where the noise level sigma_t / alpha_t lies in an interval; elsewhere w = 1.
+def always(w, t):
+    """Guides alike at every time."""
+    return w
 
-    Guidance at high noise costs diversity, at low noise it does nothing; there the network is called once, not twice.
+
+def within(interval, diffusion):
+    """Guides only where the noise level sigma_t / alpha_t lies in an interval; elsewhere w is 1, or less if it was.
+
+    Guidance at high noise costs diversity, at low noise it does nothing.
 
     Args:
         interval: (low, high), 0 <= low < high.
-        guided, plain: Denoisers inside and outside.
         diffusion: `Diffusion`.
+
+    Returns:
+        Function `(w (B,), t ()) -> w (B,)`.
 
     Raises:
         ValueError: if the interval is empty.
@@ -68,10 +83,10 @@ def within(interval, guided, plain, diffusion):
         level = np.sqrt(1.0 / diffusion.alpha_bar - 1.0)  # sigma_t / alpha_t
     inside = (low <= level) & (level <= high)  # (T,)
 
-    def denoise(x_t, t):
-        return ops.cond(ops.take(ops.convert_to_tensor(inside), t), lambda: guided(x_t, t), lambda: plain(x_t, t))
+    def strength(w, t):
+        return ops.where(ops.take(ops.convert_to_tensor(inside), t), w, ops.minimum(w, 1.0))
 
-    return denoise
+    return strength
 
 
 def clip(denoise):

@@ -48,8 +48,10 @@ def make_optimizer(training, steps):
         A Keras optimizer, with loss scaling under float16.
 
     Raises:
-        ValueError: if a plateau is to lower a learning rate that already follows a schedule.
+        ValueError: if a plateau is to lower a learning rate that already follows a schedule, or for float16 on JAX.
     """
+    if training.precision == "mixed_float16" and keras.backend.backend() == "jax":
+        raise ValueError("`precision` 'mixed_float16' needs the TensorFlow backend; on JAX choose 'mixed_bfloat16'")
     rate = training.learning_rate
     if training.learning_rate_schedule == "trapezoid":
         if training.plateau_patience is not None:
@@ -60,18 +62,3 @@ def make_optimizer(training, steps):
     )
     scaled = training.precision == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
-
-
-def use_xla(jit):
-    """Whether to compile with XLA: "on", "off", or "auto": wherever there is a GPU, and always under JAX.
-
-    On a CPU TensorFlow's oneDNN kernels in bfloat16 were faster than XLA for every shape measured
-    (`benchmarks/training.py`).
-    """
-    if jit != "auto":
-        return jit == "on"
-    if keras.backend.backend() == "jax":
-        return True
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))

@@ -40,8 +40,11 @@ def write_png(path, image):
 
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    Image.fromarray(image).save(partial, format="PNG")
-    os.replace(partial, path)
+    try:
+        Image.fromarray(image).save(partial, format="PNG")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def check_writable(path):
@@ -61,15 +64,17 @@ def plot_curves(path, x, curves, *, x_label, y_label):
     Args:
         path: File to write.
         x: (N,).
-        curves: dict of name -> (N,).
+        curves: dict of name -> (N,); "val_name" is dashed, in the colour of "name".
         x_label, y_label: Names of the axes.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
+    colours = {name: f"C{i}" for i, name in enumerate(n for n in curves if not n.startswith("val_"))}
     for name, y in curves.items():
-        axes.plot(x, y, label=name, linewidth=2 if "_q" not in name else 1, linestyle="--" if "val" in name else "-")
+        colour = colours.get(name.removeprefix("val_"), "black")
+        axes.plot(x, y, label=name, color=colour, linestyle="--" if name.startswith("val_") else "-")
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log")
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize="small")

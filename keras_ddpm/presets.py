@@ -6,6 +6,7 @@
 A run of train.py is such a folder.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -48,6 +49,10 @@ def read_config(preset):
     """Configuration, image shape and number of classes of a preset, without its weights."""
     text = (find(preset) / "config.json").read_text()
     config, facts = configuration.from_json(text), json.loads(text)
+    if not {"image_shape", "num_classes"} <= set(facts):
+        raise ValueError(
+            f"{find(preset) / 'config.json'} lacks `image_shape` or `num_classes`: it is not of a trained model"
+        )
     return config, tuple(facts["image_shape"]), facts["num_classes"]
 
 
@@ -73,16 +78,16 @@ def load_preset(preset="mnist", **sampling):
     config, image_shape, num_classes = read_config(preset)
     replaced = {name: value for name, value in sampling.items() if value is not None}
     config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **replaced))
-    network = build_network(config, image_shape, num_classes)
+    network = build_network(config, image_shape, num_classes, dtype="float32")  # whatever the training's precision
     read_weights(network, find(preset) / WEIGHTS)
     return Generator.from_names(network, Diffusion.from_names(**vars(config.diffusion)), config.sampling)
 
 
-def build_network(config, image_shape, num_classes):
-    """The U-Net of a configuration, built, with fresh weights."""
+def build_network(config, image_shape, num_classes, *, dtype=None):
+    """The U-Net of a configuration, built, with fresh weights; `dtype` is Keras's policy, None the global one."""
     from keras_ddpm.unet import UNet
 
-    network = UNet(image_shape, num_classes, **vars(config.network))
+    network = UNet(image_shape, num_classes, **vars(config.network), dtype=dtype)
     network.build()
     return network
 
@@ -97,5 +102,8 @@ def write_config(folder, config, image_shape, num_classes):
 
 def versions():
     """Versions of Python and of the packages that make a model."""
-    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    return {"python": platform.python_version(), **{name: installed[name] for name in PACKAGES if name in installed}}
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

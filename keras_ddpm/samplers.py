@@ -96,7 +96,7 @@ def trailing_times(T, steps):
     """
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= T:
         raise ValueError(f"`steps` must be an integer in 1..{T}. Received: {steps!r}")
-    return (np.round(T - np.arange(steps) * (T / steps)) - 1).astype("int32")
+    return (np.round(np.arange(T, 0, -T / steps))[:steps] - 1).astype("int32")
 
 
 def coefficients(sampler, alpha_bar, times):

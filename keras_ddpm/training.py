@@ -182,3 +182,18 @@ def validation_set(images, labels, T, *, seed=0):
     random = np.random.default_rng(seed)
     t = random.permutation(np.arange(len(images)) * T // len(images)).astype("int32")
     return ((images, labels, t, random.standard_normal(images.shape, dtype="float32")),)
+
+
+def use_xla(jit):
+    """Whether to compile with XLA: "on", "off", or "auto": wherever there is a GPU, and always under JAX.
+
+    On a CPU TensorFlow's oneDNN kernels in bfloat16 were faster than XLA for the shapes measured
+    (`benchmarks/training.py`).
+    """
+    if jit != "auto":
+        return jit == "on"
+    if keras.backend.backend() == "jax":
+        return True
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

@@ -56,8 +56,8 @@ class UNet(keras.Model):
         image_shape,
         num_classes,
         *,
-        widths=(48, 96),
-        depths=(2, 4),
+        widths=(64, 128),
+        depths=(2, 3),
         attention=(False, True),
         patch=2,
         embed_dim=128,
@@ -86,29 +86,40 @@ class UNet(keras.Model):
         _check(**self.settings)
         self.image_shape, self.num_classes, self.patch = tuple(image_shape), num_classes, patch
         self.film = conditioning == "film"
-        self.embed_time = TimeEmbedding(embed_dim, activation, name="embed_time")
-        self.embed_label = LabelEmbedding(num_classes, embed_dim, activation, name="embed_label")
+        self.embed_time = TimeEmbedding(embed_dim, activation, dtype=self.dtype_policy, name="embed_time")
+        self.embed_label = LabelEmbedding(
+            num_classes, embed_dim, activation, dtype=self.dtype_policy, name="embed_label"
+        )
         self.act = keras.activations.get(activation)
-        self.stem = layers.Conv2D(widths[0], patch + 2, strides=patch, padding="same", name="stem")
+        self.stem = layers.Conv2D(
+            widths[0], patch + 2, strides=patch, padding="same", dtype=self.dtype_policy, name="stem"
+        )
 
         def level(i, side):
             blocks = []
             for j in range(depths[i]):
                 name = f"{side}_{i}_{j}"
-                block = ResBlock(widths[i], groups, activation, self.film, dropout, name=name)
-                attend = SelfAttention(heads, groups, name=f"{name}_attention") if attention[i] and j == 0 else None
+                block = ResBlock(widths[i], groups, activation, self.film, dropout, name=name, dtype=self.dtype_policy)
+                attend = (
+                    SelfAttention(heads, groups, name=f"{name}_attention", dtype=self.dtype_policy)
+                    if attention[i] and j == 0
+                    else None
+                )
                 blocks.append((block, attend))
             return blocks
 
         last = len(widths) - 1
         self.down = [level(i, "down") for i in range(last)]
         self.shrink = [
-            layers.Conv2D(widths[i + 1], 3, strides=2, padding="same", name=f"shrink_{i}") for i in range(last)
+            layers.Conv2D(widths[i + 1], 3, strides=2, padding="same", dtype=self.dtype_policy, name=f"shrink_{i}")
+            for i in range(last)
         ]
         self.bottleneck = level(last, "bottleneck")
         self.up = [level(i, "up") for i in range(last)]
-        self.grow = [layers.Conv2D(widths[i], 3, padding="same", name=f"grow_{i}") for i in range(last)]
-        self.norm_out = layers.GroupNormalization(groups, epsilon=1e-5, name="norm_out")
+        self.grow = [
+            layers.Conv2D(widths[i], 3, padding="same", dtype=self.dtype_policy, name=f"grow_{i}") for i in range(last)
+        ]
+        self.norm_out = layers.GroupNormalization(groups, epsilon=1e-5, dtype=self.dtype_policy, name="norm_out")
         channels = image_shape[-1] * patch**2
         self.head = layers.Conv2D(channels, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="head")
 
@@ -162,6 +173,8 @@ def _check(*, image_shape, widths, depths, attention, embed_dim, conditioning, g
             "`widths`, `depths` and `attention` must have one entry for each level. "
             f"Received: {widths}, {depths}, {attention}"
         )
+    if min(*widths, *depths) < 1:
+        raise ValueError(f"`widths` and `depths` must be at least 1. Received: {widths}, {depths}")
     if conditioning not in ("film", "bottleneck"):
         raise ValueError(f"`conditioning` must be 'film' or 'bottleneck'. Received: {conditioning!r}")
     if conditioning == "bottleneck" and widths[-1] != embed_dim:

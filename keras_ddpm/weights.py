@@ -22,6 +22,7 @@ def write_weights(model, path, *, state=None):
     model.save_weights(partial, overwrite=True)
     with h5py.File(partial, "a") as file:
         file.attrs["keras_ddpm"] = json.dumps(state or {})
+        file.attrs["shapes"] = json.dumps(_shapes(model))
     os.replace(partial, path)
 
 
@@ -38,10 +39,17 @@ def read_weights(model, path):
     try:
         with h5py.File(path) as file:
             state = json.loads(file.attrs.get("keras_ddpm", "{}"))
+            shapes = json.loads(file.attrs.get("shapes", "null"))
     except OSError as error:
         raise ValueError(f"The weights file {str(path)!r} is damaged or truncated: {error}") from error
+    if shapes is not None and shapes != _shapes(model):  # Keras would leave weights out without a word
+        raise ValueError(f"The weights in {str(path)!r} do not fit this network: other layers or sizes")
     try:
         model.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The weights in {str(path)!r} do not fit this network: {error}") from error
     return state
+
+
+def _shapes(model):
+    return [list(weight.shape) for weight in model.weights]

@@ -63,10 +63,13 @@ def test_w_none_is_the_presets_own(sample):
         ({"digit": 3, "seed": 2**63}, "`seed` must be in"),
         ({"digit": 3, "seed": 2**70}, "`seed` must be in"),
         ({"digit": 3, "seed": 1.5}, "`seed` must be in"),
+        ({"digit": []}, "at least one number"),
+        ({"digit": np.array([], int)}, "at least one number"),
         ({"digit": [1, 2], "seed": [1, 2, 3]}, "must broadcast together"),
         ({"digit": 3, "steps": 0}, r"`steps` must be an integer in 1\.\.50"),
         ({"digit": 3, "steps": 51}, "`steps` must be"),
         ({"digit": 3, "steps": 2.5}, "`steps` must be"),
+        ({"digit": 3, "steps": True}, "`steps` must be"),
         ({"digit": 3, "sampler": "euler"}, r"`sampler` must be one of \['ddim', 'ddpm', 'dpm_solver_pp_2m'\]"),
         ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['mnist'.*Received: 'nowhere'"),
     ],
@@ -115,8 +118,13 @@ def test_a_damaged_configuration_is_named(small_preset, tmp_path):
 def test_sampling_cannot_be_frozen_into_a_graph(sample):
     import tensorflow as tf
 
+    from keras_ddpm import api
+
+    before = sample(3, seed=1)
+    api._cached.cache_clear()
     with pytest.raises(RuntimeError, match="cannot be traced"):
         tf.function(lambda: sample(3))()
+    np.testing.assert_array_equal(sample(3, seed=1), before)  # nothing half loaded is kept
 
 
 def test_new_weights_in_a_folder_are_seen(small_preset, tmp_path):

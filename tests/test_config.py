@@ -63,8 +63,17 @@ def test_a_resumed_run_keeps_its_own_configuration(tmp_path):
     assert resume and ours == replace_section(tiny, "training", epochs=7)
 
 
-def test_a_run_is_not_overwritten(tmp_path):
-    (tmp_path / "state.weights.h5").touch()
+def test_there_must_be_a_run_to_resume(tmp_path):
+    with pytest.raises(SystemExit, match="no run to resume"):
+        parse_training("", ["--out", str(tmp_path / "typo"), "--resume"])
+    (tmp_path / "config.json").write_text('{"name"')
+    with pytest.raises(SystemExit, match=r"config\.json cannot be read"):
+        parse_training("", ["--out", str(tmp_path), "--resume"])
+
+
+@pytest.mark.parametrize("name", ["state.weights.h5", "network.weights.h5"])
+def test_a_run_is_not_overwritten(tmp_path, name):
+    (tmp_path / name).touch()
     with pytest.raises(SystemExit, match="holds a run already"):
         parse_training("", ["--out", str(tmp_path)])
 

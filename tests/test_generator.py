@@ -36,6 +36,20 @@ def test_a_picture_is_the_same_alone_and_at_any_place_in_any_batch(small_preset,
     assert np.abs(together[1] - together[2]).max() > 0.01  # same seed, other digit and w
 
 
+def test_w_0_does_not_hear_the_digit_with_an_interval_neither(small_preset):
+    generator = load_preset(small_preset, guidance_interval=(0.2, 3.0))
+    a, b = (generator.sample([digit], 0.0, 1)["image"] for digit in (3, 8))
+    np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments", [([12], 1.0, 0), ([3], float("nan"), 0), ([3], 1.0, -1), ([3], 1.0, 1.7), ([[3]], 1.0, 1)]
+)
+def test_the_generators_own_door_checks_as_well(generator, arguments):
+    with pytest.raises(ValueError, match="Received"):
+        generator.sample(*arguments)
+
+
 def test_batches_that_do_not_fit_into_memory_are_cut(generator, monkeypatch):
     together, drawn = sampled(generator), []
     monkeypatch.setattr("keras_ddpm.generator.MAX_BATCH", 3)

@@ -65,22 +65,35 @@ def test_each_image_has_its_own_w(diffusion, x_t):
 
 def test_both_predictions_come_from_one_batch(diffusion, x_t):
     network = Formula()
+    guidance.classifier_free(network, diffusion, LABEL, NULL, np.full(3, 2.0, "float32"))(x_t, T_NOW)
+    assert network.batches[-1] == 6
+
+
+def test_where_every_w_is_1_the_network_is_called_for_b_images_only(diffusion, x_t):
+    calls = []
+
+    def network(x_t, t, label):
+        calls.append(int(x_t.shape[0]))
+        return x_t
+
     guidance.classifier_free(network, diffusion, LABEL, NULL, np.ones(3, "float32"))(x_t, T_NOW)
-    assert network.batches == [6]
+    assert calls[-1] == 3  # eager: only the branch that is taken
 
 
-def test_outside_its_interval_guidance_is_off():
+def test_outside_its_interval_guidance_is_off_but_w_below_1_stays():
     diffusion = Diffusion(schedules.cosine(100))
     level = np.sqrt(1 / diffusion.alpha_bar - 1)
-    denoise = guidance.within((0.5, 2.0), lambda x, t: x + 1, lambda x, t: x - 1, diffusion)
+    strength = guidance.within((0.5, 2.0), diffusion)
     for t in (0, 20, 40, 60, 80, 99):
-        assert float(denoise(np.float32(0), np.int32(t))) == (1.0 if 0.5 <= level[t] <= 2.0 else -1.0)
+        inside = 0.5 <= level[t] <= 2.0
+        w = strength(np.array([0.0, 0.5, 1.0, 3.0], "float32"), np.int32(t))
+        np.testing.assert_allclose(w, [0, 0.5, 1, 3.0 if inside else 1.0])
 
 
 @pytest.mark.parametrize("interval", [(2.0, 1.0), (-1.0, 1.0), (1.0, 1.0)])
 def test_an_empty_interval_is_named(interval):
     with pytest.raises(ValueError, match="guidance_interval"):
-        guidance.within(interval, None, None, Diffusion(schedules.cosine(10)))
+        guidance.within(interval, Diffusion(schedules.cosine(10)))
 
 
 def test_clip_limits_x_0_to_the_range_of_images():

@@ -129,3 +129,15 @@ def test_images_of_a_batch_do_not_hear_each_other():
 def test_sizes_that_do_not_fit_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         small_unet(**settings)
+
+
+def test_every_layer_follows_the_networks_policy_whatever_the_global_one():
+    network = small_unet(dtype="mixed_bfloat16")
+    policies = {layer.dtype_policy.name for layer in network._flatten_layers(include_self=False)}
+    assert policies == {"mixed_bfloat16", "float32"} and network.head.dtype_policy.name == "float32"
+    assert network.stem.compute_dtype == network.down[0][0][0].conv_1.compute_dtype == "bfloat16"
+    twin = UNet.from_config(network.get_config())
+    twin.build()
+    twin.set_weights(network.get_weights())
+    x = np.random.default_rng(0).standard_normal((2, 28, 28, 1)).astype("float32")
+    np.testing.assert_array_equal(twin(x, TIMES, LABELS), network(x, TIMES, LABELS))
