@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup sample train test test-jax test-slow lint format benchmark
+.PHONY: setup sample evaluate train test test-jax test-slow lint format benchmark
 
 setup: $(VENV)/.done
 
@@ -16,6 +16,9 @@ $(VENV)/.done: requirements.txt pyproject.toml
 
 sample: setup  ## samples.png: ten of each digit, a row a digit
 	$(BIN)/python -m keras_ddpm sample 0 1 2 3 4 5 6 7 8 9 --n 10 --seed 0 --out samples.png
+
+evaluate: setup  ## report/report.html: the shipped model beside real images; pass flags with ARGS="--n 10000"
+	$(BIN)/python -m keras_ddpm evaluate $(ARGS)
 
 train: setup  ## the default model; pass flags with ARGS="--epochs 50"
 	$(BIN)/python train.py $(ARGS)

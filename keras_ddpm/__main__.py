@@ -1,4 +1,4 @@
-"""The command line: python -m keras_ddpm sample | presets | info."""
+"""The command line: python -m keras_ddpm sample | evaluate | compare | presets | info."""
 
 import dataclasses
 import os
@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import tyro
+
+from keras_ddpm.evaluate import Compare, Evaluate
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages are not ours
 
@@ -83,7 +85,7 @@ class Info:
         print("in use:", ", ".join(f"{name} {version}" for name, version in presets.versions().items()))
 
 
-COMMANDS = {"sample": Sample, "presets": Presets, "info": Info}
+COMMANDS = {"sample": Sample, "evaluate": Evaluate, "compare": Compare, "presets": Presets, "info": Info}
 
 
 def main(args=None):

@@ -37,6 +37,10 @@ def for_run(config, out):
         keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False),
         LossCurve(out / "log.csv", out / "loss.png"),
     ]
+    if training.evaluate_every:
+        from keras_ddpm.evaluation_callback import EvaluateDuringTraining
+
+        logs.insert(0, EvaluateDuringTraining(config.sampling, config.data.dataset, every=training.evaluate_every))
     if training.grid_every:
         logs.append(SampleGrid(config.sampling, out / "grids", every=training.grid_every))
     return [*run, *logs, state], state

@@ -69,6 +69,8 @@ class TrainingConfig:
     seed: int = 0
     grid_every: int = 2
     """Epochs between two grids of samples; 0 for none."""
+    evaluate_every: int = 0
+    """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none. Digits only."""
 
 
 @dataclasses.dataclass(frozen=True)

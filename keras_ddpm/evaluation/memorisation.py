@@ -32,6 +32,23 @@ def two_nearest(points, training):
     return NearestNeighbors(n_neighbors=2, algorithm="brute").fit(training).kneighbors(points)[0]
 
 
+def nearest_pairs(images, training, *, count):
+    """The images that come closest to a training image, in pixels, closest first.
+
+    Args:
+        images: uint8, (N, 28, 28, 1).
+        training: uint8, (M, 28, 28, 1).
+        count: How many.
+
+    Returns:
+        Indices into `images`, indices into `training`, and distances, each (min(count, N),).
+    """
+    found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(_flat(training)).kneighbors(_flat(images))
+    distances, indices = (column[:, 0] for column in found)
+    closest = np.argsort(distances)[:count]
+    return closest, indices[closest], distances[closest]
+
+
 def copied(distances, *, ratio=1 / 3):
     """Which points are copies by the ratio test: (N, 2) distances to (N,) booleans. Equal to two twins counts too."""
     return distances[:, 0] <= ratio * np.maximum(distances[:, 1], 1e-4)
