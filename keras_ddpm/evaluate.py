@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 import time
@@ -42,6 +43,7 @@ class Evaluate:
 
     def run(self):
         start = time.perf_counter()
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs for several shapes: they are meant
         from keras_ddpm import evaluation_job
         from keras_ddpm.evaluation import cas, names, page, report
 

@@ -5,7 +5,11 @@ PERCENT, NUMBER, SHARE = "percent", "number", "share"  # 0..100, any, 0..1 writt
 FIGURES = {
     "accuracy": ("Right digit", SHARE, "read by the classifier as the digit asked for; as real or above"),
     "confidence": ("Confidence", SHARE, "of the classifier; as real, and says little alone"),
-    "frechet_distance": ("Fréchet distance", NUMBER, "near the real figure is good; lower than it means copies"),
+    "frechet_distance": (
+        "Fréchet distance",
+        NUMBER,
+        "as real; below: nearer to training images than test images are",
+    ),
     "kernel_distance": ("Kernel distance", NUMBER, "near 0 is good"),
     "kernel_distance_within_digit": (
         "Kernel distance within a digit",

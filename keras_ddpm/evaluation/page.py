@@ -134,9 +134,9 @@ def _cloud(report, pictures):
             for a, b, distance in zip(images, training, distances)
         )
         content += (
-            "<h3>Nearest to a training image</h3><p>The generated images that come closest to one (left), the training "
-            "image (right), and their distance in pixels. A copy would be near 0.</p>"
-            f"<div class='cards'>{''.join(cards)}</div>"
+            "<h3>Nearest to a training image</h3><p>Of each digit the image that comes closest to one (left), that "
+            "training image (right), and their distance in pixels. A copy would be near 0.</p>"
+            f"<div class='cards pairs'>{''.join(cards)}</div>"
         )
     return content
 
@@ -192,7 +192,7 @@ def _claims(sections):
         measured = [_progress(sections[name]["values"].get(f"{what}{key}")) for name, what in kinds.items()]
         claims = [_interval(CLAIMS.get(f"{what}{key}")) for what in ("gone_at", "readable_at")]
         rows.append([key.strip("/") or "all", measured[0], claims[0], *measured[1:], claims[1]])
-    return table(["digit", "gone", "claimed", "readable in x_t", "in x_0", "claimed"], rows)
+    return table(["digit", "gone", "claimed", "readable: x_t", "x_0", "claimed"], rows)
 
 
 def _health(report):
@@ -204,7 +204,7 @@ def _health(report):
     pages = (_plot(plots.health_plot(health["steps"], t, name=n), n) for n, t in health["statistics"].items())
     head = ["t", *(f"{name} {kind}" for name in health["statistics"] for kind in ("mean", "std", "min", "max"))]
     rows = [
-        [str(t), *(names.write("", value) for column in health["statistics"].values() for value in column[i])]
+        [str(t), *(_decimals(value) for column in health["statistics"].values() for value in column[i])]
         for i, t in enumerate(health["steps"])
     ]
     note = f"<p>Over {health['images']} chains; data lie in [-1, 1]; x_0 is the estimate before thresholding.</p>"
@@ -234,6 +234,10 @@ def _pair(model, real):
 
 def _progress(value):
     return "never" if value is None or value != value else f"{100 * value:.0f} %"
+
+
+def _decimals(value):
+    return "–" if value is None or value != value else f"{value:.2f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def _interval(claim):

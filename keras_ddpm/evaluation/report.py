@@ -208,7 +208,7 @@ def cas(images, labels, test, *, training, steps):
 
 
 def pictures(images, labels, *, training, classifier, groups):
-    """What a person should see: ten of each digit, the misread ones, and those nearest to a training image.
+    """What a person should see: ten of each digit, the misread, and of each digit the nearest to a training image.
 
     Args:
         images, labels, training: See `measure`.
@@ -226,8 +226,9 @@ def pictures(images, labels, *, training, classifier, groups):
         shown["misread"] = (images[wrong], labels[wrong].tolist(), read[wrong].tolist())
     if "memorisation" in groups:
         few = images[:MOST_BAD]
-        own, theirs, distance = nearest_pairs(few, training[0], count=10)
-        shown["nearest"] = (few[own], training[0][theirs], distance.tolist())
+        own, theirs, distance = nearest_pairs(few, training[0], count=len(few))
+        first = np.sort(np.unique(labels[own], return_index=True)[1])  # the closest of each digit
+        shown["nearest"] = (few[own[first]], training[0][theirs[first]], distance[first].tolist())
     return shown
 
 
