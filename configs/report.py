@@ -40,5 +40,5 @@ def get_config():
             stop_patience=10,
             precision="float32",
         ),
-        sampling=SamplingConfig(sampler="ddpm", steps=100, w=3.0, threshold="none"),
+        sampling=SamplingConfig(sampler="ddpm", steps=100, w=3.0, guidance_interval=None, threshold="none"),
     )

@@ -34,6 +34,7 @@ class Sample:
 
     def run(self):
         from keras_ddpm import api, pictures
+        from keras_ddpm.request import fresh_seeds
 
         if self.n < 1 or self.scale < 1 or not self.digits:
             raise ValueError(
@@ -41,8 +42,8 @@ class Sample:
             )
         pictures.check_writable(self.out)
         digit = np.repeat(self.digits, self.n)
-        first = int(api.fresh_seeds(())) % 2**32 if self.seed is None else self.seed
-        seed = [first + i for i in range(digit.size)]
+        first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
+        seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
         with _progress(digit.size) as bar:
             images = api.sample(
                 digit,

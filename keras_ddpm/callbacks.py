@@ -54,9 +54,12 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if not np.isfinite(loss):
             step = int(self.model.optimizer.iterations)
             raise FloatingPointError(
-                f"The loss became {loss} at step {step}. The last good state is kept: lower `learning_rate`, or use "
-                "`precision` 'float32', and continue with --resume."
+                f"The loss became {loss} at step {step}. The checkpoints of the last good epoch are kept. Train again "
+                "with a lower `learning_rate`, or with `precision` 'float32'."
             )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_train_batch_end(None, {"loss": (logs or {}).get("val_loss", 0.0)})  # the last update is seen here only
 
 
 class ResumableState(keras.callbacks.Callback):
@@ -73,14 +76,16 @@ class ResumableState(keras.callbacks.Callback):
     def __init__(self, path, callbacks=()):
         super().__init__()
         self.path, self.callbacks = pathlib.Path(path), list(callbacks)
-        self.kept = []
+        self.kept = {}
 
     def on_train_begin(self, logs=None):
-        for callback, values in zip(self.callbacks, self.kept):
-            vars(callback).update(values)  # Keras has just reset them; this callback comes last
+        for callback in self.callbacks:  # Keras has just reset them; this callback comes last
+            vars(callback).update(self.kept.get(type(callback).__name__, {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        self.kept = [{k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks]
+        self.kept = {
+            type(c).__name__: {k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks
+        }
         random = [np.asarray(state).tolist() for state in _random_states(self.model)]
         write_weights(self.model, self.path, state={"epoch": epoch + 1, "callbacks": self.kept, "random": random})
 
@@ -97,6 +102,8 @@ class ResumableState(keras.callbacks.Callback):
             return 0
         model.optimizer.build(model.trainable_variables)
         state = read_weights(model, self.path)
+        if not {"epoch", "callbacks", "random"} <= set(state):
+            raise ValueError(f"{str(self.path)!r} holds weights, but no state of a training run")
         self.kept = state["callbacks"]
         for variable, value in zip(_random_states(model), state["random"]):
             variable.assign(value)
@@ -162,7 +169,7 @@ class LossCurve(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         with self.log.open() as file:
-            rows = list(csv.DictReader(file))
+            rows = list({row["epoch"]: row for row in csv.DictReader(file)}.values())
         epochs = [int(row["epoch"]) + 1 for row in rows]
         curves = {name: [float(row[name]) for row in rows] for name in rows[0] if "loss" in name}
         pictures.plot_curves(self.path, epochs, curves, x_label="epoch", y_label="loss")

@@ -77,11 +77,14 @@ class TrainingConfig:
 class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
 
-    sampler: str = "ddpm"
+    sampler: str = "dpm_solver_pp_2m"
     steps: int = 20
-    w: float = 1.0
-    guidance_interval: tuple[float, float] | None = None
+    w: float = 2.0
+    guidance_interval: tuple[float, float] | None = (0.4, 3.0)
+    """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"
+    eta: float = 0.0
+    """Noise of DDIM, 0 ... 1; other samplers do not read it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -137,7 +137,8 @@ def describe(name):
     except (tfds.core.DatasetNotFoundError, ValueError, ModuleNotFoundError) as error:
         raise ValueError(f"TensorFlow Datasets knows no data set {name!r}. {REMEDY}") from error
     features = builder.info.features
-    if not isinstance(features.get("label"), tfds.features.ClassLabel) or None in features["image"].shape:
+    fits = {"image", "label"} <= set(features) and isinstance(features["label"], tfds.features.ClassLabel)
+    if not fits or None in features["image"].shape:
         raise ValueError(f"{name!r} must have an `image` of one size and a `label`. It has: {features}")
     return builder, features["image"].shape, features["label"].num_classes
 

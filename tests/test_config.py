@@ -29,7 +29,7 @@ def test_the_report_is_configured_to_the_letter():
     t, s = report.training, report.sampling
     assert (t.epochs, t.batch_size, t.learning_rate, t.weight_decay) == (50, 128, 5e-4, 1e-5)
     assert (t.p_uncond, t.plateau_patience, t.ema_decay, t.clip_norm) == (0.1, 3, 0.0, None)
-    assert (s.sampler, s.steps, s.w, s.threshold) == ("ddpm", 100, 3.0, "none")
+    assert (s.sampler, s.steps, s.w, s.guidance_interval, s.threshold) == ("ddpm", 100, 3.0, None, "none")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x"}', "nonsense"])
