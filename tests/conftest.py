@@ -35,7 +35,7 @@ def small_preset(tmp_path_factory):
         name="small",
         network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), embed_dim=16, groups=4),
         diffusion=config.DiffusionConfig(T=50),
-        sampling=config.SamplingConfig(steps=5, w=2.0),
+        sampling=config.SamplingConfig(sampler="ddpm", steps=5, w=2.0, guidance_interval=None),
     )
     folder = tmp_path_factory.mktemp("small")
     network = presets.build_network(small, (28, 28, 1), 10)

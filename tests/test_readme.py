@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_ddpm.arguments import parse_training
+from keras_ddpm.config import Config, to_json
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -51,6 +52,9 @@ def test_what_the_first_snippet_says_of_shapes_is_so():
 def test_training_commands_name_flags_that_exist(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
+    if "--resume" in command:
+        (tmp_path / "runs" / "mnist").mkdir(parents=True)
+        (tmp_path / "runs" / "mnist" / "config.json").write_text(to_json(Config()))
     config, out, _ = parse_training("", shlex.split(command)[2:])
     assert out.is_dir() and config.training.epochs > 0
 
