@@ -1,5 +1,6 @@
 """Laws of guidance and thresholding, with a network that is a formula."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -77,7 +78,8 @@ def test_where_every_w_is_1_the_network_is_called_for_b_images_only(diffusion, x
         return x_t
 
     guidance.classifier_free(network, diffusion, LABEL, NULL, np.ones(3, "float32"))(x_t, T_NOW)
-    assert calls[-1] == 3  # eager: only the branch that is taken
+    assert 3 in calls  # JAX traces both branches and runs one; TensorFlow calls the one alone
+    assert calls == [3] or keras.backend.backend() == "jax"
 
 
 def test_outside_its_interval_guidance_is_off_but_w_below_1_stays():
