@@ -1,0 +1,46 @@
+"""Why a request is refused: one of gRPC's status codes, as a number, and a sentence.
+
+TensorFlow's errors, gRPC's and the REST answers share these numbers, so one exception serves all three.
+"""
+
+import re
+
+INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
+NOT_FOUND = 5
+RESOURCE_EXHAUSTED = 8
+FAILED_PRECONDITION = 9
+UNIMPLEMENTED = 12
+INTERNAL = 13
+UNAVAILABLE = 14
+
+LONGEST_MESSAGE = 1000  # gRPC sends it as a header, and headers are limited to 8 KiB
+ASSERTION = re.compile(r"assertion failed: \[(.*?)\](?: \[|\s|$)", re.DOTALL)
+
+
+class RefusalError(Exception):
+    """A request that gets an error for an answer.
+
+    Args:
+        code: Number of a gRPC status code.
+        message: What was expected and what came.
+    """
+
+    def __init__(self, code, message):
+        self.code = code
+        self.message = message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
+        super().__init__(self.message)
+
+
+def from_tensorflow(error):
+    """The refusal that says what a `tf.errors.OpError` says, without the names of nodes.
+
+    Args:
+        error: tf.errors.OpError of a session.
+
+    Returns:
+        RefusalError with the same code.
+    """
+    message = (error.message or type(error).__name__).removeprefix("Graph execution error:").strip()
+    assertion = ASSERTION.search(message)
+    return RefusalError(error.error_code, assertion.group(1) if assertion else message.split("\n\t [[")[0])

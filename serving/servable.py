@@ -1,0 +1,66 @@
+"""A SavedModel as a server runs it: loaded into a session of TensorFlow's C++ runtime, and run by the names of tensors.
+
+This is what TensorFlow Serving does. `tf.saved_model.load` is more forgiving: models that it runs can fail here.
+"""
+
+import pathlib
+
+import tensorflow as tf
+
+from serving import predict, refusal
+from serving.warm_up import read_warm_up
+
+
+class Servable:
+    """One version of a model, ready to run.
+
+    Args:
+        path: Folder of a SavedModel.
+
+    Raises:
+        RefusalError: if a warm-up record does not run.
+        Exception: whatever TensorFlow raises for a folder that is no complete SavedModel.
+    """
+
+    def __init__(self, path):
+        path = pathlib.Path(path)
+        self.session = tf.compat.v1.Session(graph=tf.Graph())
+        try:
+            with self.session.graph.as_default():
+                loaded = tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(path))
+            self.signatures = dict(loaded.signature_def)
+            for request in read_warm_up(path):
+                call = predict.read_request(request, self.signatures)
+                self.run(call.signature, call.inputs, call.outputs)
+        except BaseException:
+            self.session.close()
+            raise
+
+    def run(self, signature, inputs, outputs=None, *, timeout=None):
+        """Run one signature; may be called by several threads at once.
+
+        Args:
+            signature: Name of a signature.
+            inputs: dict of alias -> array, of the signature's types.
+            outputs: Aliases to compute; None computes all.
+            timeout: Seconds after which the graph is stopped; None waits for ever.
+
+        Returns:
+            dict of alias -> array.
+
+        Raises:
+            RefusalError: with TensorFlow's code if the graph refuses or is stopped.
+        """
+        definition = self.signatures[signature]
+        outputs = sorted(definition.outputs) if outputs is None else outputs
+        feeds = {definition.inputs[alias].name: array for alias, array in inputs.items()}
+        fetches = {alias: definition.outputs[alias].name for alias in outputs}
+        options = None if timeout is None else tf.compat.v1.RunOptions(timeout_in_ms=max(1, round(timeout * 1000)))
+        try:
+            return self.session.run(fetches, feeds, options=options)
+        except tf.errors.OpError as error:
+            raise refusal.from_tensorflow(error) from error
+
+    def close(self):
+        """Give the memory back; nothing may be running."""
+        self.session.close()

@@ -1,0 +1,65 @@
+"""TLS as TensorFlow Serving is told about it: a text proto that holds the PEM files' contents, not their paths.
+
+    server_key:  "-----BEGIN PRIVATE KEY-----\\n..."
+    server_cert: "-----BEGIN CERTIFICATE-----\\n..."
+    custom_ca:   "-----BEGIN CERTIFICATE-----\\n..."
+    client_verify: true
+
+The Python package of TensorFlow Serving does not have this message, so it is described here: four fields of
+`tensorflow_serving/config/ssl_config.proto`. As there, REST stays without TLS.
+"""
+
+import pathlib
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+FIELDS = (("server_key", "STRING"), ("server_cert", "STRING"), ("custom_ca", "STRING"), ("client_verify", "BOOL"))
+
+
+def message_class():
+    """The message class of tensorflow.serving.SSLConfig."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="tensorflow_serving/config/ssl_config.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    message = file.message_type.add(name="SSLConfig")
+    for number, (name, kind) in enumerate(FIELDS, start=1):
+        field = descriptor_pb2.FieldDescriptorProto
+        message.field.add(
+            name=name, number=number, type=getattr(field, f"TYPE_{kind}"), label=field.LABEL_OPTIONAL, json_name=name
+        )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.serving.SSLConfig"))
+
+
+def read_credentials(path):
+    """The credentials that a file describes.
+
+    Args:
+        path: Text proto of SSLConfig.
+
+    Returns:
+        grpc.ServerCredentials.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+        OSError: if it cannot be read.
+    """
+    try:
+        config = text_format.Parse(pathlib.Path(path).read_text(), message_class()())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a text proto of SSLConfig: {error}") from error
+    if not config.server_key or not config.server_cert:
+        raise ValueError(f"{path} must have `server_key` and `server_cert`")
+    if config.client_verify and not config.custom_ca:
+        raise ValueError(f"{path} has `client_verify` and so must have `custom_ca`")
+    for name in ("server_key", "server_cert", "custom_ca"):
+        content = getattr(config, name)
+        if content and "-----BEGIN " not in content:
+            raise ValueError(f"`{name}` in {path} must be the contents of a PEM file. Received: {content!r:.60}")
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        root_certificates=config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )

@@ -1,0 +1,115 @@
+"""Arrays on the wire: TensorProto <-> NumPy, by the rules of TensorFlow's `Tensor::FromProto`.
+
+A tensor's values come either as raw bytes (`tensor_content`) or in the field of their type (`float_val`, `int_val`...).
+A typed field may be shorter than the shape asks, then its last value is repeated, and longer, then the rest is ignored.
+
+Deviation: a message of a few bytes can so ask for terabytes; here what is repeated is bounded (MAX_REPEATED). Complex,
+quantised and bfloat16 tensors, and strings packed into `tensor_content`, are refused.
+"""
+
+import math
+
+import numpy as np
+from tensorflow.core.framework import tensor_pb2, types_pb2
+
+MAX_REPEATED = 2**20
+
+# dtype: (its field, NumPy's type, DataTypeString)
+TYPES = {
+    types_pb2.DT_HALF: ("half_val", np.dtype("float16"), "half"),
+    types_pb2.DT_FLOAT: ("float_val", np.dtype("float32"), "float"),
+    types_pb2.DT_DOUBLE: ("double_val", np.dtype("float64"), "double"),
+    types_pb2.DT_INT8: ("int_val", np.dtype("int8"), "int8"),
+    types_pb2.DT_INT16: ("int_val", np.dtype("int16"), "int16"),
+    types_pb2.DT_INT32: ("int_val", np.dtype("int32"), "int32"),
+    types_pb2.DT_INT64: ("int64_val", np.dtype("int64"), "int64"),
+    types_pb2.DT_UINT8: ("int_val", np.dtype("uint8"), "uint8"),
+    types_pb2.DT_UINT16: ("int_val", np.dtype("uint16"), "uint16"),
+    types_pb2.DT_UINT32: ("uint32_val", np.dtype("uint32"), "uint32"),
+    types_pb2.DT_UINT64: ("uint64_val", np.dtype("uint64"), "uint64"),
+    types_pb2.DT_BOOL: ("bool_val", np.dtype("bool"), "bool"),
+    types_pb2.DT_STRING: ("string_val", np.dtype("object"), "string"),
+}
+
+
+def to_array(tensor):
+    """Decode a tensor from the wire.
+
+    Args:
+        tensor: TensorProto, of which nothing is believed.
+
+    Returns:
+        Array; strings are bytes in an object array.
+
+    Raises:
+        ValueError: if it cannot be decoded, or claims far more than it carries.
+    """
+    if tensor.dtype not in TYPES:
+        raise ValueError(f"dtype {tensor.dtype} is not supported")
+    field, dtype, _ = TYPES[tensor.dtype]
+    shape = _shape(tensor.tensor_shape)
+    count = math.prod(shape)
+    if not count:
+        return np.empty(shape, dtype)
+    if tensor.tensor_content:
+        return _from_bytes(tensor.tensor_content, dtype, count).reshape(shape)
+    values = getattr(tensor, field)
+    if count > max(len(values), MAX_REPEATED):
+        raise ValueError(f"{len(values)} values cannot stand for {count}")
+    return _from_values(values[:count], dtype, count).reshape(shape)
+
+
+def to_proto(array, *, content=False):
+    """Encode an array for the wire.
+
+    Args:
+        array: Array of one of TYPES; strings are bytes in an object array.
+        content: Whether numbers travel as raw bytes instead of in their typed field.
+
+    Returns:
+        TensorProto.
+    """
+    number = next(number for number, (_, dtype, _) in TYPES.items() if dtype == array.dtype)
+    tensor = tensor_pb2.TensorProto(dtype=number)
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if content and array.dtype.kind != "O":
+        tensor.tensor_content = array.tobytes()
+    else:
+        values = array.view("uint16") if array.dtype == np.float16 else array
+        getattr(tensor, TYPES[number][0]).extend(values.ravel().tolist())
+    return tensor
+
+
+def type_name(dtype):
+    """What TensorFlow calls a type in its messages: number of a DataType -> "float", "int64"..."""
+    return TYPES[dtype][2] if dtype in TYPES else types_pb2.DataType.Name(dtype).removeprefix("DT_").lower()
+
+
+def _shape(shape):
+    sizes = [dim.size for dim in shape.dim]
+    if shape.unknown_rank or min(sizes, default=0) < 0:
+        raise ValueError(f"shape must be known. Received: {sizes}")
+    return sizes
+
+
+def _from_bytes(content, dtype, count):
+    if dtype.kind == "O" or len(content) != count * dtype.itemsize:
+        raise ValueError(f"{len(content)} bytes cannot be {count} values of {dtype}")
+    if dtype.kind == "b":  # any byte but 0 and 1 would be a value that NumPy does not know
+        return np.frombuffer(content, "uint8") != 0
+    return np.frombuffer(content, dtype)
+
+
+def _from_values(values, dtype, count):
+    if not values:
+        return np.full(count, b"" if dtype.kind == "O" else 0, dtype)
+    if dtype.kind == "O":
+        array = np.empty(len(values), dtype)
+        array[:] = values
+    elif dtype == np.float16:
+        array = np.fromiter(values, "int32", len(values)).astype("uint16").view("float16")
+    else:  # small integers travel as int32 and wrap
+        wide = "int32" if dtype.kind in "iu" and dtype.itemsize < 4 else dtype
+        array = np.fromiter(values, wide, len(values)).astype(dtype, copy=False)
+    return np.pad(array, (0, count - len(array)), "edge") if len(array) < count else array

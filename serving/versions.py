@@ -1,0 +1,202 @@
+"""Versions of a model in a folder: the latest that loads is served, and a new one takes over without a gap.
+
+    models/ddpm/1/   models/ddpm/2/   ...
+
+The folder is looked at once a second. A new version is loaded beside the old one, new requests go to it, and the old
+one is closed when its last request is answered. A version that does not load (half-copied, broken) leaves the old one
+in place, and is tried again when its files change.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import logging
+import os
+import pathlib
+
+from serving.refusal import INVALID_ARGUMENT, NOT_FOUND, RefusalError
+from serving.version import Version
+
+logger = logging.getLogger(__name__)
+
+
+class State(enum.IntEnum):
+    """Where a version is in its life; the numbers are those of GetModelStatus."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclasses.dataclass
+class Entry:
+    """What is known of one version."""
+
+    number: int
+    state: State = State.START
+    error: Exception | None = None
+    files: tuple = ()
+    version: Version | None = None
+    uses: int = 0
+    idle: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+
+class Versions:
+    """The versions of one model; belongs to one event loop.
+
+    Args:
+        name: Name of the model.
+        base_path: Folder of numbered folders.
+        load: Function of a path that returns a Version; called in a thread.
+    """
+
+    def __init__(self, name, base_path, load):
+        self.name = name
+        self._base_path = pathlib.Path(base_path)
+        self._load = load
+        self._current = None
+        self._entries = {}
+        self._retiring = set()
+
+    @contextlib.contextmanager
+    def use(self, spec):
+        """The version that a request names, kept open while it is used.
+
+        Args:
+            spec: ModelSpec.
+
+        Yields:
+            Version.
+
+        Raises:
+            RefusalError: if there is no such version.
+        """
+        entry = self._find(spec)
+        entry.uses += 1
+        try:
+            yield entry.version
+        finally:
+            entry.uses -= 1
+            if not entry.uses:
+                entry.idle.set()
+
+    def entries(self, spec):
+        """What is known of the versions that a status request names, the latest first.
+
+        Args:
+            spec: ModelSpec.
+
+        Returns:
+            list of Entry.
+
+        Raises:
+            RefusalError: if there are none.
+        """
+        self._check_label(spec)
+        entries = self._entries if spec.name == self.name else {}
+        if not spec.HasField("version"):
+            if not entries:
+                raise RefusalError(NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            return [entries[number] for number in sorted(entries, reverse=True)]
+        if spec.version.value not in entries:
+            raise RefusalError(NOT_FOUND, f"Could not find version {spec.version.value} of model {spec.name}")
+        return [entries[spec.version.value]]
+
+    async def scan(self):
+        """Look at the folder once, and serve the latest version that loads.
+
+        Returns:
+            Whether some version is served.
+        """
+        folders = self._folders()
+        for number in sorted(folders, reverse=True):
+            entry = self._entries.get(number)
+            if entry is not None and entry is self._current:
+                break
+            if entry is not None and entry.state == State.UNLOADING:
+                continue
+            files = _files(folders[number])
+            if entry is not None and entry.error is not None and entry.files == files:
+                continue
+            if await self._try(Entry(number, files=files), folders[number]):
+                break
+        return self._current is not None
+
+    async def close(self):
+        """Close every version, after the requests that run."""
+        if self._current is not None:
+            self._retire(self._current)
+            self._current = None
+        while self._retiring:
+            await asyncio.wait(self._retiring)
+
+    def errors(self):
+        """Versions that did not load: list of (number, error)."""
+        return [(entry.number, entry.error) for entry in self._entries.values() if entry.error is not None]
+
+    def _find(self, spec):
+        if not spec.name:
+            raise RefusalError(INVALID_ARGUMENT, "ModelSpec has no name specified.")
+        self._check_label(spec)
+        wanted = self._entries.get(spec.version.value) if spec.HasField("version") else self._current
+        if spec.name != self.name or wanted is None or wanted.state != State.AVAILABLE:
+            choice = f"Specific({spec.name}, {spec.version.value})" if spec.HasField("version") else None
+            raise RefusalError(NOT_FOUND, f"Servable not found for request: {choice or f'Latest({spec.name})'}")
+        return wanted
+
+    def _check_label(self, spec):
+        if spec.WhichOneof("version_choice") == "version_label":  # labels are given in a config file: none here
+            raise RefusalError(INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
+
+    def _folders(self):
+        try:
+            found = [path for path in self._base_path.iterdir() if path.name.isascii() and path.name.isdecimal()]
+        except OSError as error:
+            logger.warning("cannot look for versions: %s", error)
+            return {}
+        return {int(path.name): path for path in found if path.is_dir()}
+
+    async def _try(self, entry, path):
+        self._entries[entry.number] = entry
+        entry.state = State.LOADING
+        try:
+            entry.version = await asyncio.to_thread(self._load, path)
+        except Exception as error:
+            entry.state, entry.error = State.END, error
+            logger.error("%s version %d did not load: %s", self.name, entry.number, error)
+            return False
+        entry.state = State.AVAILABLE
+        logger.info("%s version %d is AVAILABLE", self.name, entry.number)
+        previous, self._current = self._current, entry
+        if previous is not None:
+            self._retire(previous)
+        return True
+
+    def _retire(self, entry):
+        entry.state = State.UNLOADING
+        task = asyncio.create_task(self._close(entry))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _close(self, entry):
+        while entry.uses:
+            entry.idle.clear()
+            await entry.idle.wait()
+        await entry.version.close()
+        entry.version = None
+        entry.state = State.END
+        logger.info("%s version %d is closed", self.name, entry.number)
+
+
+def _files(folder):
+    """What changes when a file of a folder does: names, sizes and times."""
+    found = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.stat(os.path.join(parent, name))
+                found.append((os.path.join(parent, name), status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
