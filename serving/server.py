@@ -77,7 +77,7 @@ class LocalServer:
         if self._watch is not None:
             await self._watch
         await self._health.enter_graceful_shutdown()
-        stopping = [self._rest.stop(self._options.timeout)]
+        stopping = [self._rest.stop()]
         if self._grpc is not None:
             stopping.append(self._grpc.stop(self._options.timeout))
         await asyncio.gather(*stopping)
