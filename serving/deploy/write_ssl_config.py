@@ -1,0 +1,85 @@
+"""Turn PEM files into the text proto of `--ssl_config_file`, which holds their contents.
+
+    python -m serving.deploy.write_ssl_config --key server.key --cert server.crt [--ca clients.crt]
+
+With `--ca` the server asks each client for a certificate that this authority signed. The file holds the private key: it
+is readable by its owner only and lies in a folder that git and Docker ignore.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import ssl
+import string
+import sys
+
+HERE = pathlib.Path(__file__).parent
+TEMPLATE = HERE / "config" / "ssl.config.template"
+
+
+def ssl_config(key, cert, ca=None):
+    """Text of the proto.
+
+    Args:
+        key: path of the server's private key, PEM without a password.
+        cert: path of its certificate, followed by the intermediate ones.
+        ca: path of the authority that signs the clients' certificates; None lets every client in.
+
+    Returns:
+        A `tensorflow.serving.SSLConfig` as text.
+
+    Raises:
+        ValueError: if a file is not PEM, or key and certificate are no pair.
+        OSError: if a file cannot be read.
+    """
+    texts = {name: pathlib.Path(path).read_text() if path else "" for name, path in zip("kca", (key, cert, ca))}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password, for without one a locked key would stop here and ask.
+        context.load_cert_chain(cert, key, password="")
+        if ca:
+            context.load_verify_locations(ca)
+    except ssl.SSLError as error:
+        paths = ", ".join(str(path) for path in (key, cert, ca) if path)
+        raise ValueError(
+            f"key and certificates must be one PEM pair without a password. Received: {paths}: {error}"
+        ) from error
+    # A JSON string of ASCII is a string of a text proto too.
+    return string.Template(TEMPLATE.read_text()).substitute(
+        server_key=json.dumps(texts["k"]),
+        server_cert=json.dumps(texts["c"]),
+        custom_ca=json.dumps(texts["a"]),
+        client_verify="true" if ca else "false",
+    )
+
+
+def write(text, out):
+    """Write what only the owner may read; a file that is there is replaced."""
+    out = pathlib.Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(out)
+
+
+def main(args=None):
+    """Run the command; what was wrong is one line and exit status 2."""
+    parser = argparse.ArgumentParser(prog="python -m serving.deploy.write_ssl_config", description=__doc__.split("\n")[0])
+    parser.add_argument("--key", required=True, help="the server's private key, PEM")
+    parser.add_argument("--cert", required=True, help="its certificate, PEM")
+    parser.add_argument("--ca", help="who signs the clients' certificates, PEM; default: clients need none")
+    parser.add_argument("--out", default=HERE / "secrets" / "ssl.config", help="default: %(default)s")
+    options = parser.parse_args(args)
+    try:
+        write(ssl_config(options.key, options.cert, options.ca), options.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()
