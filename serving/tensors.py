@@ -88,8 +88,8 @@ def type_name(dtype):
 
 def _shape(shape):
     sizes = [dim.size for dim in shape.dim]
-    if shape.unknown_rank or min(sizes, default=0) < 0:
-        raise ValueError(f"shape must be known. Received: {sizes}")
+    if min(sizes, default=0) < 0:  # `unknown_rank` is ignored, as TensorFlow does
+        raise ValueError(f"sizes must not be negative. Received: {sizes}")
     return sizes
 
 

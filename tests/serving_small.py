@@ -52,7 +52,7 @@ def _checked(digit, w, seed):
         tf.debugging.assert_equal(tf.shape(w)[0], N, "`w` must be as long as `digit`"),
         tf.debugging.assert_equal(tf.shape(seed)[0], N, "`seed` must be as long as `digit`"),
         tf.debugging.assert_less(digit, 10, "`digit` must be in 0..9"),
-        tf.debugging.assert_non_negative(digit, "`digit` must be in 0..9"),
+        tf.debugging.assert_greater_equal(digit, 0, "`digit` must be in 0..9"),
         tf.debugging.assert_equal(tf.math.is_finite(w), True, "`w` must be finite"),
     ]
     with tf.control_dependencies(checks):
