@@ -1,0 +1,210 @@
+"""Batching across clients, with a model of three lines: what merges, what waits, and who hears of an error."""
+
+import asyncio
+import concurrent.futures
+import threading
+
+import numpy as np
+import pytest
+
+from serving import batching
+from serving.refusal import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, RefusalError
+
+
+class Model:
+    """Doubles `x`, refuses 13, and stands still while `gate` is closed."""
+
+    def __init__(self):
+        self.batches = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.started = threading.Event()
+
+    def run(self, inputs, outputs, timeout):
+        self.batches.append(inputs["x"].tolist())
+        self.timeout = timeout
+        self.started.set()
+        assert self.gate.wait(10)
+        if 13 in inputs["x"]:
+            raise RefusalError(INVALID_ARGUMENT, "13")
+        everything = {"y": 2 * inputs["x"], "z": -inputs["x"]}
+        return {name: everything[name] for name in outputs}
+
+
+def in_loop(scenario, *, max_rows=8, queue=64):
+    """Run `scenario(batcher, model)` in an event loop."""
+
+    async def run():
+        model = Model()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            batcher = batching.Batcher(model.run, batching.Limits(max_rows, (1, 2, 4, 8), queue), pool)
+            try:
+                await scenario(batcher, model)
+            finally:
+                model.gate.set()
+                await batcher.drain()
+
+    asyncio.run(run())
+
+
+def ask(batcher, *values, outputs=("y",), timeout=10, shape=()):
+    """A task that submits one request."""
+    x = np.broadcast_to(np.reshape(values, (-1, *[1] * len(shape))), (len(values), *shape))
+    return asyncio.ensure_future(batcher.submit({"x": x}, outputs, timeout=timeout))
+
+
+async def busy(batcher, model):
+    """Start a request that stands still, so that the next ones wait."""
+    model.gate.clear()
+    task = ask(batcher, 0)
+    assert await asyncio.to_thread(model.started.wait, 10)
+    return task
+
+
+def test_requests_that_wait_together_run_together_and_get_their_own_rows():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1, 2), ask(batcher, 3, outputs=("z",)), ask(batcher, 4, 5, outputs=("y", "z"))]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        answers = [{name: array.tolist() for name, array in (await task).items()} for task in tasks]
+        assert answers == [{"y": [2, 4]}, {"z": [-3]}, {"y": [8, 10], "z": [-4, -5]}]
+        assert model.batches == [[0], [1, 2, 3, 4, 5, 5, 5, 5]]  # padded to 8 by a real row
+
+    in_loop(scenario)
+
+
+def test_an_idle_model_runs_a_request_at_once_and_alone():
+    async def scenario(batcher, model):
+        for value in (1, 2):
+            assert (await ask(batcher, value))["y"].tolist() == [2 * value]
+        assert model.batches == [[1], [2]]
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize(
+    "max_rows, batches", [(8, [[1, 2, 3]]), (2, [[1, 2], [3]]), (1, [[1], [2], [3]]), (0, [[1], [2], [3]])]
+)
+def test_batches_have_at_most_max_rows(max_rows, batches):
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, value) for value in (1, 2, 3)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, *tasks)
+        assert [list(dict.fromkeys(batch)) for batch in model.batches[1:]] == batches
+
+    in_loop(scenario, max_rows=max_rows)
+
+
+@pytest.mark.parametrize("odd", [(), tuple(range(9))])
+def test_what_cannot_be_merged_runs_alone_as_it_came(odd):
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1), ask(batcher, *odd), ask(batcher, 2)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, *tasks)
+        assert model.batches[1:] == [[1], list(odd), [2]]
+
+    in_loop(scenario)
+
+
+def test_rows_of_different_shapes_are_not_merged():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1, shape=(2,)), ask(batcher, 2, shape=(3,))]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        assert [(await task)["y"].shape for task in tasks] == [(1, 2), (1, 3)]
+
+    in_loop(scenario)
+
+
+def test_only_the_guilty_hears_of_an_error():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1), ask(batcher, 13), ask(batcher, 2)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [answers[0]["y"].tolist(), answers[1].code, answers[2]["y"].tolist()] == [[2], INVALID_ARGUMENT, [4]]
+
+    in_loop(scenario)
+
+
+def test_a_full_queue_refuses():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, value) for value in (1, 2, 3)]
+        await asyncio.sleep(0)
+        assert tasks[2].done() and tasks[2].exception().code == RESOURCE_EXHAUSTED
+        model.gate.set()
+        await asyncio.gather(first, *tasks[:2])
+
+    in_loop(scenario, queue=2)
+
+
+def test_who_hangs_up_leaves_the_queue_and_is_not_worked_for():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, value) for value in (1, 2)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        third = ask(batcher, 3)  # there is room again
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, tasks[1], third)
+        assert model.batches == [[0], [2, 3]]
+
+    in_loop(scenario, queue=2)
+
+
+def test_a_deadline_that_passes_in_the_queue_costs_no_work():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        with pytest.raises(RefusalError) as refusal:
+            await ask(batcher, 1, timeout=0.05)
+        assert refusal.value.code == DEADLINE_EXCEEDED
+        model.gate.set()
+        await first
+        assert model.batches == [[0]]
+
+    in_loop(scenario)
+
+
+def test_a_batch_may_run_until_its_last_deadline():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1, timeout=1000), ask(batcher, 2, timeout=20)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, *tasks)
+        assert 900 < model.timeout <= 1000
+
+    in_loop(scenario)
+
+
+def test_a_bug_in_the_model_reaches_everybody_and_the_queue_goes_on():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, 1, outputs=("nope",)), ask(batcher, 2)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(answer, KeyError) for answer in answers)
+        assert (await ask(batcher, 3))["y"].tolist() == [6]
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize("count, padded", [(1, 1), (2, 2), (3, 4), (5, 8), (9, 9)])
+def test_merged_rows_are_padded_to_the_next_size(count, padded):
+    [merged] = batching.merge([{"x": np.arange(count)}], (1, 2, 4, 8)).values()
+    assert merged.tolist() == [*range(count), *[count - 1] * (padded - count)]
