@@ -1,0 +1,195 @@
+"""New versions of a model: they take over without a gap, and a broken one changes nothing."""
+
+import asyncio
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from serving_small import request_arrays, write_model
+from serving_wire import calling, predict_request, refused
+from tensorflow_serving.apis import model_pb2, prediction_log_pb2
+
+from serving import server
+from serving.refusal import RefusalError
+from serving.servable import Servable
+from serving.versions import State, Versions
+
+ONE = request_arrays([1])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Two SavedModels whose `image` is digit * 10 and digit * 20."""
+    folder = tmp_path_factory.mktemp("models")
+    for gain in (10, 20):
+        write_model(folder / str(gain), gain=gain)
+    return folder
+
+
+@pytest.fixture
+def base(models, tmp_path):
+    shutil.copytree(models / "10", tmp_path / "1")
+    return tmp_path
+
+
+def running(base, **options):
+    return server.running(server.Options(model_base_path=base, port=0, rest_api_port=0, poll=0.1, **options))
+
+
+def add_version(models, base, number, *, gain=20):
+    """As an export does: complete, or not at all."""
+    shutil.copytree(models / str(gain), base / f".{number}.partial")
+    (base / f".{number}.partial").rename(base / str(number))
+
+
+def wait_until(condition, *, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def grey(caller, **spec):
+    return int(caller.predict(ONE, **spec)["image"][0, 0, 0, 0])
+
+
+def states(caller):
+    return {version: state for version, (state, _, _) in caller.status().items()}
+
+
+def test_a_new_version_takes_over_under_load_and_no_request_fails(models, base):
+    failures, greys, stop = [], [], threading.Event()
+
+    def load(local):
+        with calling(local) as caller:
+            while not stop.is_set():
+                try:
+                    greys.append(grey(caller))
+                except Exception as error:
+                    failures.append(error)
+
+    with running(base) as local, calling(local) as caller:
+        threads = [threading.Thread(target=load, args=[local]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(greys) > 20)
+            for number, gain in ((2, 20), (3, 10), (4, 20)):
+                add_version(models, base, number, gain=gain)
+                wait_until(lambda: states(caller).get(number) == State.AVAILABLE)  # noqa: B023
+            wait_until(lambda: states(caller) == {4: 30, 3: 50, 2: 50, 1: 50})
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not failures
+        assert set(greys) == {10, 20} and grey(caller) == 20
+        assert refused(grey, caller, version=1)[0] == "NOT_FOUND"
+
+
+def test_the_old_version_finishes_what_it_began(models, base):
+    with running(base) as local, calling(local) as caller:
+        begun = caller.start(request_arrays([7], seed=3 * 10**5), signature="slow", version=1)
+        time.sleep(0.1)
+        add_version(models, base, 2)
+        wait_until(lambda: states(caller).get(2) == State.AVAILABLE)
+        assert begun.done() or states(caller)[1] == State.UNLOADING
+        assert begun.result().model_spec.version.value == 1
+        wait_until(lambda: states(caller)[1] == State.END)
+
+
+@pytest.mark.parametrize("missing", ["saved_model.pb", "variables/variables.index"])
+def test_a_half_copied_version_changes_nothing_until_it_is_complete(models, base, missing):
+    with running(base) as local, calling(local) as caller:
+        half = base / "2"
+        shutil.copytree(models / "20", half, ignore=lambda _, names: {missing.split("/")[-1]} & set(names))
+        (half / "saved_model.pb").touch()
+        wait_until(lambda: states(caller).get(2) == State.END)
+        assert caller.status(version=2)[2][1] != 0 and caller.status(version=2)[2][2]
+        assert grey(caller) == 10 and states(caller)[1] == State.AVAILABLE
+        for file in ("saved_model.pb", missing):
+            shutil.copy(models / "20" / file, half / file)
+        wait_until(lambda: grey(caller) == 20)
+
+
+def test_a_removed_version_gives_way_to_the_one_before(models, base):
+    add_version(models, base, 2)
+    with running(base) as local, calling(local) as caller:
+        assert grey(caller) == 20 and states(caller) == {2: State.AVAILABLE}
+        shutil.rmtree(base / "2")
+        wait_until(lambda: grey(caller) == 10)
+        shutil.rmtree(base / "1")
+        time.sleep(0.3)
+        assert grey(caller) == 10  # better than nothing
+
+
+@pytest.mark.parametrize("name", ["0x2", "2.partial", ".2", "²", "2"])
+def test_only_numbered_folders_are_versions(models, base, name):
+    if name == "2":
+        (base / name).write_text("a file")
+    else:
+        shutil.copytree(models / "20", base / name)
+    with running(base) as local, calling(local) as caller:
+        assert states(caller) == {1: State.AVAILABLE} and grey(caller) == 10
+
+
+def test_a_version_that_failed_is_not_tried_again_until_its_files_change(tmp_path):
+    (tmp_path / "1").mkdir()
+    tried = []
+
+    def load(path):
+        tried.append(path.name)
+        raise RefusalError(3, "broken")
+
+    async def scenario():
+        versions = Versions("ddpm", tmp_path, load)
+        assert not await versions.scan() and not await versions.scan()
+        assert tried == ["1"]
+        [entry] = versions.entries(model_pb2.ModelSpec(name="ddpm"))
+        assert (entry.state, str(entry.error)) == (State.END, "broken")
+        (tmp_path / "1" / "file").touch()
+        await versions.scan()
+        assert tried == ["1", "1"]
+
+    asyncio.run(scenario())
+
+
+def write_warm_up(folder, *logs):
+    (folder / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+
+
+def predict_log(inputs, **spec):
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(predict_request(inputs, **spec))
+    return log
+
+
+def test_good_warm_up_records_let_a_version_load(base):
+    write_warm_up(base / "1", predict_log(ONE), predict_log(request_arrays([1, 2]), signature="sample_png"))
+    Servable(base / "1").close()
+
+
+@pytest.mark.parametrize("bad, message", [
+    (predict_log(request_arrays([11])), "`digit` must be in 0..9"),
+    (predict_log({"digit": np.int32([1])}), "input size does not match signature"),
+    (predict_log(ONE, signature="zzz"), "not found"),
+    (prediction_log_pb2.PredictionLog(), "must be a predict_log"),
+])  # fmt: skip
+def test_one_bad_warm_up_record_fails_the_load(base, bad, message):
+    write_warm_up(base / "1", predict_log(ONE), bad)
+    with pytest.raises(RefusalError, match=message):
+        Servable(base / "1")
+
+
+def test_warm_up_records_that_cannot_be_read_fail_the_load(base):
+    write_warm_up(base / "1", predict_log(ONE))
+    path = base / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(tf.errors.DataLossError):
+        Servable(base / "1")
