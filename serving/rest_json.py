@@ -139,10 +139,12 @@ def _strings(value, alias):
 
     leaves = _map(to_bytes, value)
     array = np.empty(_shape(leaves), object)
-    if array.ndim and array.size:
+    try:
         array[...] = leaves
-    elif array.size:
-        array[()] = leaves
+    except ValueError as error:
+        raise _wrong(f"`{alias}` must be lists of equal lengths") from error
+    if not all(isinstance(leaf, bytes) for leaf in array.flat):
+        raise _wrong(f"`{alias}` must be lists of equal lengths")
     return array
 
 

@@ -119,6 +119,7 @@ def model_status(entries):
     response = get_model_status_pb2.GetModelStatusResponse()
     for entry in entries:
         status = response.model_version_status.add(version=entry.number, state=int(entry.state))
+        status.status.SetInParent()  # OK
         if entry.error is not None:
             status.status.error_code = getattr(
                 entry.error, "code", getattr(entry.error, "error_code", refusal.INTERNAL)
