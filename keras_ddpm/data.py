@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 
 REMEDY = (
     "Either let TensorFlow Datasets find it: with a network it downloads by itself, without one set TFDS_DATA_DIR to a "
@@ -64,8 +65,9 @@ def to_float(images):
 
 
 def to_uint8(images):
-    """float in [-1, 1], clipped -> uint8, rounded to the nearest."""
-    return np.rint((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype("uint8")
+    """float in [-1, 1], clipped -> uint8, rounded to the nearest; an array for an array, a tensor for a tensor."""
+    levels = ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
+    return np.asarray(levels) if isinstance(images, np.ndarray) else levels
 
 
 class Batches(keras.utils.PyDataset):

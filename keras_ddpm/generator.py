@@ -87,7 +87,11 @@ class Generator(keras.Model):
     def call(self, inputs):
         key = inputs["key"] if "key" in inputs else self.fresh_key(ops.shape(inputs["digit"])[0])
         x_T, between = self.draw_noise(key)
-        denoise = self.denoiser(inputs["digit"], inputs["w"])
+        return self.from_noise(inputs["digit"], inputs["w"], x_T, between)
+
+    def from_noise(self, digit, w, x_T, between=None):
+        """What a call returns, from noise that was drawn already (see `draw_noise`)."""
+        denoise = self.denoiser(digit, w)
         x_s, x_0 = samplers.loop(denoise, x_T, self.times, self.columns, noise=between)  # (S, B, H, W, C)
         if not self.record:
             return {"image": x_s[-1]}
@@ -159,9 +163,14 @@ class Generator(keras.Model):
             raise ValueError(f"A trajectory needs `record=True` and `every` >= 1. Received: {self.record}, {every}")
         path = self.sample(digit, w, seed)
         states = np.concatenate([path["x_T"][:, None], path["x_s"]], axis=1)  # (N, S + 1, H, W, C)
+        kept, times = self.kept(every)
+        return times, states[:, kept]
+
+    def kept(self, every):
+        """Every k-th state of a path of S + 1, and the last: their places (K,) and times int32 (K,)."""
         last = len(self.times)
-        kept = [*range(0, last, every), last]
-        return np.append(self.times, -1)[kept], states[:, kept]
+        places = [*range(0, last, every), last]
+        return places, np.append(self.times, -1)[places].astype("int32")
 
     def traces(self, digit, w, seed):
         """x_t, eps, mu and x_0 in each step, for the numerical checks in `evaluation.health`.

@@ -21,7 +21,7 @@ def conditional(network, diffusion, label):
         label: int32 (B,).
     """
 
-    def denoise(x_t, t):
+    def denoise(x_t, t):  # t is () or (B,)
         return diffusion.x_0(network(x_t, ops.broadcast_to(t, ops.shape(label)), label), x_t, t)
 
     return denoise
@@ -42,7 +42,8 @@ def classifier_free(network, diffusion, label, null, w, *, strength=None):
     plain, strength = conditional(network, diffusion, label), strength or always
 
     def guided(x_t, t, w_t):
-        both = network(ops.concatenate([x_t, x_t], axis=0), ops.broadcast_to(t, ops.shape(labels)), labels)
+        times = ops.broadcast_to(t, ops.shape(label))  # (B,)
+        both = network(ops.concatenate([x_t, x_t], axis=0), ops.concatenate([times, times], axis=0), labels)
         cond, uncond = ops.split(both, 2, axis=0)  # each (B, H, W, C)
         w_t = ops.reshape(w_t, (-1, 1, 1, 1))
         return diffusion.x_0(uncond + w_t * (cond - uncond), x_t, t)

@@ -45,6 +45,16 @@ def small_preset(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def exported(small_preset, tmp_path_factory):
+    """A model's folder with version 1 of the small preset, as a server wants it."""
+    from export.savedmodel import export
+
+    out = tmp_path_factory.mktemp("models") / "ddpm"
+    export(small_preset, out, every=2)
+    return out
+
+
 def randomise(model, *, scale=0.3, seed=0):
     """Give every weight a random value, since layers that start at zero would hide what they are given."""
     random = np.random.default_rng(seed)

@@ -1,0 +1,1 @@
+"""Generator -> SavedModel: signatures, numbered versions, warm-up records, verification."""

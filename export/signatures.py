@@ -1,0 +1,124 @@
+"""The signatures of the SavedModel: what a server answers.
+
+    sample, sample_png   (digit, w, seed) -> images
+    trajectory           (digit, w, seed) -> every k-th x_t
+    denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network
+    metadata             (digit) -> the settings of the export, as JSON
+
+Every input and output has the batch first, so that a server can merge requests. The noise is drawn from each row's seed
+before the loop; the loop itself is one `while` of the graph with guidance in one batch of 2B. What cannot be is refused
+by the graph, before any work.
+"""
+
+import functools
+import json
+
+import tensorflow as tf
+
+from keras_ddpm.data import to_uint8
+from keras_ddpm.generator import Generator
+
+ALLOWED_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+MAX_BATCH = ALLOWED_BATCH_SIZES[-1]
+
+DIGIT, W, SEED = (
+    tf.TensorSpec([None], dtype, name) for name, dtype in (("digit", "int32"), ("w", "float32"), ("seed", "int64"))
+)
+T = tf.TensorSpec([None], "int32", "t")
+
+
+def build(network, diffusion, sampling, *, metadata):
+    """The functions of a SavedModel.
+
+    Args:
+        network: A built `UNet` in float32.
+        diffusion: `Diffusion`.
+        sampling: `SamplingConfig`.
+        metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `num_classes`, `T`
+            and `xla` are read here too.
+
+    Returns:
+        dict of name -> (function, its `tf.TensorSpec`s). Functions take what the specs name and return a dict.
+    """
+    request = [DIGIT, W, SEED]
+    x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
+    generators = {record: Generator.from_names(network, diffusion, sampling, record=record) for record in (False, True)}
+    checked = functools.partial(check, num_classes=network.num_classes)
+
+    def draw(digit, w, seed, *, record=False):
+        digit, w, seed = checked({"digit": digit, "w": w, "seed": seed}).values()
+        generator = generators[record]
+        x_T, between = generator.draw_noise(key_of(seed))
+        run = functools.partial(generator.from_noise, between=between)
+        return (tf.function(run, jit_compile=True) if metadata["xla"] else run)(digit, w, x_T)
+
+    def sample(digit, w, seed):
+        return {"image": to_uint8(draw(digit, w, seed)["image"])}
+
+    def sample_png(digit, w, seed):
+        images = sample(digit, w, seed)["image"]
+        return {"image_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}
+
+    def trajectory(digit, w, seed):
+        path = draw(digit, w, seed, record=True)
+        places, times = generators[True].kept(metadata["every"])
+        states = tf.gather(tf.concat([path["x_T"][:, None], path["x_s"]], axis=1), places, axis=1)  # (N, K, H, W, C)
+        return {"x_t": states, "t": tf.repeat(times[None], tf.shape(digit)[0], axis=0)}
+
+    def denoise(x_t, t, digit, w):
+        x_t, t, digit, w = checked({"x_t": x_t, "t": t, "digit": digit, "w": w}, T=metadata["T"]).values()
+        x_0 = generators[False].denoiser(digit, w)(x_t, t)
+        return {"eps": diffusion.eps(x_0, x_t, t), "x_0": x_0}
+
+    def describe(digit):
+        return {"metadata": tf.repeat(json.dumps(metadata), tf.shape(digit)[0])}
+
+    return {
+        "sample": (sample, request),
+        "sample_png": (sample_png, request),
+        "trajectory": (trajectory, request),
+        "denoise": (denoise, [x_t, T, DIGIT, W]),
+        "metadata": (describe, [DIGIT]),
+    }
+
+
+def check(inputs, *, num_classes, T=None):
+    """Refuse what cannot be, in the graph: InvalidArgumentError with one sentence.
+
+    Args:
+        inputs: dict of tensors (N, ...), named as in the signatures.
+        num_classes: Number of classes.
+        T: Number of noise levels, if `t` is among them.
+
+    Returns:
+        The same dict; whatever uses its tensors runs after the checks.
+    """
+    rows = {name: tf.shape(value)[0] for name, value in inputs.items()}
+    N = rows["digit"]
+    laws = {
+        "digit": (f"must be in 0..{num_classes - 1}", lambda digit: (digit >= 0) & (digit < num_classes)),
+        "w": ("must be finite", tf.math.is_finite),
+        "seed": ("must be in 0..2^63 - 1", lambda seed: seed >= 0),
+        "x_t": ("must be finite", tf.math.is_finite),
+        "t": (f"must be in 0..{T and T - 1}", lambda t: (t >= 0) & (t < T)),
+    }
+    asserts = [
+        tf.debugging.Assert((N >= 1) & (N <= MAX_BATCH), [f"a request must have 1..{MAX_BATCH} rows, this one:", N]),
+        *(
+            tf.debugging.Assert(n == N, [f"`{name}` must have as many rows as `digit`, {name}:", n, "digit:", N])
+            for name, n in rows.items()
+        ),
+    ]
+    for name, value in inputs.items():
+        law, holds = laws[name]
+        fine = holds(value)
+        wrong = tf.boolean_mask(value, tf.logical_not(fine))
+        asserts.append(tf.debugging.Assert(tf.reduce_all(fine), [f"`{name}` {law}, this one has:", wrong[:1]]))
+    with tf.control_dependencies(asserts):
+        return {name: tf.identity(value) for name, value in inputs.items()}
+
+
+def key_of(seed):
+    """int64 (N,) -> uint32 (N, 2): `noise.split_seed` in the graph."""
+    high, low = tf.bitwise.right_shift(seed, 32), tf.bitwise.bitwise_and(seed, 0xFFFFFFFF)
+    return tf.stack([tf.cast(high, tf.uint32), tf.cast(low, tf.uint32)], axis=-1)

@@ -1,0 +1,235 @@
+"""Laws of the SavedModel: the same pictures as Python's, and nothing half written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_ddpm
+from export import __main__ as command
+from export import savedmodel, signatures, verify, warmup
+from keras_ddpm import noise, presets
+from keras_ddpm.data import to_uint8
+from serving.servable import Servable
+
+ROOT = Path(__file__).parent.parent
+DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"  # what the server calls when it starts
+
+
+@pytest.fixture(scope="module")
+def servable(exported):
+    servable = Servable(exported / "1")
+    yield servable
+    servable.close()
+
+
+def rows(n, *, w=2.0):
+    digit = (np.arange(n) % 10).astype("int32")
+    return {"digit": digit, "w": np.full(n, w, "float32"), "seed": np.arange(n, dtype="int64") * 2**57}
+
+
+def part(request, chosen):
+    return {name: value[chosen] for name, value in request.items()}
+
+
+def test_a_session_draws_what_python_draws(servable, small_preset):
+    request = rows(7)
+    drawn = keras_ddpm.sample(request["digit"], request["w"], seed=request["seed"], preset=small_preset)
+    served = servable.run("sample", request)["image"]
+    assert served.dtype == np.uint8 and served.shape == (7, 28, 28, 1)
+    assert np.ptp(served) > 100
+    np.testing.assert_allclose(served[..., 0].astype(int), drawn, atol=1)
+    assert np.mean(served[..., 0] != drawn) < 1e-3  # rounding of the 1e-6 between batch sizes
+
+
+def test_a_row_does_not_depend_on_its_batch(servable):
+    request = rows(9, w=1.5)
+    whole = servable.run("trajectory", request)["x_t"]
+    for chosen in ([4], [8, 0], [2, 2, 5, 7, 1]):
+        alone = servable.run("trajectory", part(request, chosen))["x_t"]
+        np.testing.assert_allclose(alone, whole[chosen], atol=1e-4)
+
+
+def test_sample_png_holds_the_images_of_sample(servable):
+    images, pngs = servable.run("sample", rows(3))["image"], servable.run("sample_png", rows(3))["image_bytes"]
+    for image, png in zip(images, pngs):
+        np.testing.assert_array_equal(tf.io.decode_png(png).numpy(), image)
+
+
+def test_a_trajectory_starts_in_the_seeds_noise_and_ends_in_the_sample(servable):
+    path, request = servable.run("trajectory", rows(3)), rows(3)
+    assert path["t"].tolist() == [[49, 29, 9, -1]] * 3
+    key = noise.split_seed(request["seed"])
+    np.testing.assert_allclose(path["x_t"][:, 0], noise.normal(key, 1, (28, 28, 1))[:, 0], atol=1e-5)
+    np.testing.assert_allclose(to_uint8(path["x_t"][:, -1]), servable.run("sample", request)["image"], atol=1)
+
+
+def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, small_preset):
+    request, t = rows(4), np.array([0, 10, 30, 49], "int32")
+    x_t = np.random.default_rng(0).standard_normal((4, 28, 28, 1)).astype("float32")
+    answer = servable.run("denoise", {"x_t": x_t, "t": t, "digit": request["digit"], "w": request["w"]})
+    generator = presets.load_preset(small_preset)
+    alpha, sigma = (np.asarray(a) for a in generator.diffusion.alpha_sigma(t))
+    np.testing.assert_allclose(alpha * answer["x_0"] + sigma * answer["eps"], x_t, atol=1e-4)
+    for i in range(4):  # each row has its own time
+        denoise = generator.denoiser(request["digit"][i : i + 1], request["w"][i : i + 1])
+        np.testing.assert_allclose(answer["x_0"][i : i + 1], denoise(x_t[i : i + 1], t[i]), atol=1e-4)
+
+
+def test_metadata_says_how_the_model_samples(servable, small_preset):
+    facts = [json.loads(text) for text in servable.run("metadata", {"digit": np.zeros(2, "int32")})["metadata"]]
+    assert facts[0] == facts[1]
+    assert facts[0]["sampler"] == "ddpm" and facts[0]["steps"] == 5 and facts[0]["w"] == 2.0 and facts[0]["every"] == 2
+    assert facts[0]["weights_sha256"] == savedmodel.fingerprint(small_preset)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"digit": np.array([3, 10], "int32")}, "`digit` must be in 0..9"),
+        ({"digit": np.array([-1, 3], "int32")}, "`digit` must be in 0..9"),
+        ({"w": np.array([1, np.nan], "float32")}, "`w` must be finite"),
+        ({"w": np.array([np.inf, 1], "float32")}, "`w` must be finite"),
+        ({"seed": np.array([1, -1], "int64")}, "`seed` must be in 0..2\\^63 - 1"),
+        ({"w": np.ones(1, "float32")}, "`w` must have as many rows"),
+        ({"seed": np.zeros(3, "int64")}, "`seed` must have as many rows"),
+        (rows(0), "1..64 rows"),
+        (rows(65), "1..64 rows"),
+        (rows(100_000), "1..64 rows"),
+    ],
+)
+def test_the_graph_refuses_what_cannot_be(servable, wrong, message):
+    for signature in ("sample", "sample_png", "trajectory"):
+        with pytest.raises(Exception, match=message):
+            servable.run(signature, rows(2) | wrong)
+
+
+@pytest.mark.parametrize("t", [-1, 50])
+def test_denoise_refuses_times_that_are_none(servable, t):
+    x_t = np.zeros((1, 28, 28, 1), "float32")
+    request = {"x_t": x_t, "t": np.array([t], "int32"), "digit": rows(1)["digit"], "w": rows(1)["w"]}
+    with pytest.raises(Exception, match=r"`t` must be in 0\.\.49"):
+        servable.run("denoise", request)
+
+
+def test_every_input_and_output_has_the_batch_first(servable):
+    for name in ("serving_default", "sample", "sample_png", "trajectory", "denoise", "metadata"):
+        definition = servable.signatures[name]
+        for tensor in (*definition.inputs.values(), *definition.outputs.values()):
+            assert tensor.tensor_shape.dim[0].size == -1, name
+
+
+def test_every_warm_up_record_is_a_request_that_runs(exported, servable):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    records = [r.numpy() for r in tf.data.TFRecordDataset(str(exported / "1" / warmup.PLACE))]
+    requests = [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records]
+    sizes = []
+    for request in requests:
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        servable.run(request.model_spec.signature_name, inputs)
+        sizes += [len(inputs["digit"])] * (request.model_spec.signature_name == "sample")
+    assert tuple(sizes) == signatures.ALLOWED_BATCH_SIZES
+    assert {r.model_spec.signature_name for r in requests} == set(servable.signatures) - {"__saved_model_init_op"}
+
+
+def test_the_export_runs_where_xla_is_disabled(exported):
+    code = f"""
+import ctypes, pathlib, sys, numpy as np, tensorflow as tf
+library = next(pathlib.Path(tf.__file__).parent.glob("libtensorflow_cc.so.2"))
+getattr(ctypes.CDLL(str(library)), "{DISABLE_XLA}")()
+try:
+    tf.function(lambda x: x + 1, jit_compile=True)(tf.ones(2))
+except tf.errors.OpError as error:
+    print("refused:", error.message)
+from serving.servable import Servable
+one = dict(digit=np.zeros(1, "int32"), w=np.ones(1, "float32"), seed=np.zeros(1, "int64"))
+print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(exported / "1")], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert "refused:" in done.stdout and "drawn: (1, 28, 28, 1)" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_xla_variant_draws_the_same_pictures(small_preset, servable, tmp_path):
+    version = savedmodel.export(small_preset, tmp_path, xla=True)
+    compiled = Servable(version)
+    try:
+        images = compiled.run("sample", rows(3))["image"].astype(int)
+    finally:
+        compiled.close()
+    np.testing.assert_allclose(images, servable.run("sample", rows(3))["image"], atol=1)
+
+
+def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, small_preset):
+    facts = verify.verify(exported, preset=small_preset)
+    assert facts["images"] > 30 and facts["greatest difference"] <= 1
+    with pytest.raises(ValueError, match="other weights"):
+        verify.verify(exported, preset="mnist")
+
+
+def test_verify_notices_a_model_that_draws_something_else(exported, small_preset, monkeypatch):
+    python = verify._python
+    monkeypatch.setattr(verify, "_python", lambda *args: 255 - python(*args))
+    assert verify.verify(exported, preset=small_preset)["greatest difference"] > 100
+
+
+def test_versions_count_up_and_others_are_left_alone(small_preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(savedmodel, "write", lambda network, functions, folder: (folder / "saved_model.pb").touch())
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "file").touch()
+    (tmp_path / "notes").mkdir()
+    assert [savedmodel.export(small_preset, tmp_path).name for _ in range(2)] == ["8", "9"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9", "notes"]
+
+
+def test_a_failed_export_leaves_nothing(small_preset, tmp_path, monkeypatch):
+    def fails(network, functions, folder):
+        (folder / "saved_model.pb").touch()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(savedmodel, "write", fails)
+    with pytest.raises(OSError, match="no space"):
+        savedmodel.export(small_preset, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_export_leaves_no_version(small_preset, tmp_path):
+    args = [sys.executable, "-m", "export", "--preset", str(small_preset), "--out", str(tmp_path)]
+    process = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".partial-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.glob(".partial-*"))
+    assert not [path for path in tmp_path.iterdir() if path.name.isdecimal()]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--preset", "nope"], "`preset` must be one of"),
+        (["--sampler", "euler"], "`sampler` must be one of"),
+        (["--steps", "0"], "`steps` must be an integer in 1..1000"),
+        (["--every", "0"], "`every` must be at least 1"),
+        (["--w", "nan"], "`w` finite"),
+        (["verify", "nothing-here"], "must be a SavedModel"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line_and_status_2(args, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        command.main(args)
+    captured = capsys.readouterr().err
+    assert stop.value.code == 2 and captured.startswith("error: ") and message in captured
+    assert not list(tmp_path.iterdir())
