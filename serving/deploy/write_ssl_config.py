@@ -67,7 +67,8 @@ def write(text, out):
 
 def main(args=None):
     """Run the command; what was wrong is one line and exit status 2."""
-    parser = argparse.ArgumentParser(prog="python -m serving.deploy.write_ssl_config", description=__doc__.split("\n")[0])
+    program = "python -m serving.deploy.write_ssl_config"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__.split("\n")[0])
     parser.add_argument("--key", required=True, help="the server's private key, PEM")
     parser.add_argument("--cert", required=True, help="its certificate, PEM")
     parser.add_argument("--ca", help="who signs the clients' certificates, PEM; default: clients need none")
