@@ -1,0 +1,77 @@
+"""One deadline for a whole call, however many requests and tries it takes.
+
+A request without a deadline can hang for ever, so there is always one, and it goes onto the wire. Trying again is safe
+because sampling is a pure function of its inputs; it helps only where the server did no work: it was not there, or its
+queue was full. Between tries the wait doubles, with jitter, so that clients do not come back all at once.
+"""
+
+import math
+import random
+import time
+
+from serving.errors import DeadlineExceeded, Overloaded, Unavailable, wrong
+
+LONGEST = 1e6  # seconds; more does not fit every wire
+ANSWER = 10.0  # seconds for any answer, with time to wait in a queue
+NETWORK_CALL = 0.05  # seconds for one image in one step, ten times what a slow processor needs
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between tries
+
+
+class Deadline:
+    """A point in time.
+
+    Args:
+        seconds: From now; finite and positive.
+
+    Raises:
+        InvalidRequest: for any other number.
+    """
+
+    def __init__(self, seconds):
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            raise wrong("deadline", "a finite, positive number of seconds", seconds)
+        self.seconds = min(float(seconds), LONGEST)
+        self.end = time.monotonic() + self.seconds
+
+    def left(self):
+        """Seconds left, more than none.
+
+        Raises:
+            DeadlineExceeded: when none are.
+        """
+        seconds = self.end - time.monotonic()
+        if seconds <= 0:
+            raise DeadlineExceeded(f"No answer within {self.seconds:g} s")
+        return seconds
+
+
+def default_seconds(rows, steps):
+    """Seconds that are enough for `rows` images of `steps` steps on a slow machine."""
+    return min(ANSWER + NETWORK_CALL * rows * steps, LONGEST)
+
+
+def with_retries(call, deadline, retries, *, sleep=time.sleep):
+    """Call until it succeeds.
+
+    Args:
+        call: Called with the seconds left.
+        deadline: `Deadline` of all tries and the waits between them.
+        retries: Tries after the first one.
+        sleep: Called with seconds.
+
+    Returns:
+        What the call returns.
+
+    Raises:
+        ServingError: the first that no other try can mend, or the last one.
+    """
+    for tried in range(retries + 1):
+        try:
+            return call(deadline.left())
+        except (Unavailable, Overloaded) as error:
+            wait = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * random.uniform(0.5, 1.0)
+            if tried == retries or time.monotonic() + wait >= deadline.end:
+                tries = f" ({tried + 1} tries)" if tried else ""
+                raise type(error)(f"{error}{tries}", code=error.code) from error
+        sleep(wait)
+    raise AssertionError("the last try returns or raises")
