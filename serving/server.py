@@ -24,7 +24,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.options import Options
 from serving.rest import RestServer
-from serving.services import ModelService, PredictionService
+from serving.services import ModelService, ParseErrors, PredictionService
 from serving.ssl_config import read_credentials
 from serving.version import Version
 from serving.versions import Versions
@@ -88,7 +88,7 @@ class LocalServer:
         options = self._options
         limits = [(f"grpc.max_{way}_message_length", MAX_MESSAGE) for way in ("send", "receive")]
         # Two servers at one port would share its requests in silence.
-        self._grpc = grpc.aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
+        self._grpc = grpc.aio.server(interceptors=[ParseErrors()], options=[*limits, ("grpc.so_reuseport", 0)])
         prediction = PredictionService(self._versions, timeout=options.timeout, tensor_content=options.tensor_content)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._versions), self._grpc)

@@ -5,6 +5,7 @@ import functools
 import logging
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -34,6 +35,29 @@ def answers(method):
             await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[: refusal.LONGEST_MESSAGE])
 
     return handler
+
+
+class ParseErrors(grpc.aio.ServerInterceptor):
+    """Answers what is no message with INTERNAL, as gRPC's list of status codes has it, instead of with a traceback."""
+
+    async def intercept_service(self, continuation, details):
+        """Called by gRPC for each request."""
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        def parse(message):
+            try:
+                return handler.request_deserializer(message)
+            except DecodeError as error:
+                return error
+
+        async def answer(request, context):
+            if isinstance(request, DecodeError):
+                await context.abort(grpc.StatusCode.INTERNAL, f"The request is no message of its type: {request}")
+            return await handler.unary_unary(request, context)
+
+        return handler._replace(request_deserializer=parse, unary_unary=answer)
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
