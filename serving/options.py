@@ -37,7 +37,12 @@ class Options:
     wait: float = 60.0
     poll: float = 1.0
 
-    def __post_init__(self):
+    def check(self):
+        """Refuse values that cannot be.
+
+        Raises:
+            ValueError: naming the option.
+        """
         for name, least in (("port", 0), ("rest_api_port", 0), ("queue", 1), ("batch_rows", 0), ("wait", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"`{name}` must be at least {least}. Received: {getattr(self, name)}")

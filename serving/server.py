@@ -43,10 +43,12 @@ class LocalServer:
         options: Options.
 
     Raises:
-        ValueError: on entering, if a port is taken, TLS is wrong, or no version loads within `options.wait` seconds.
+        ValueError: if an option cannot be; on entering, if a port is taken, TLS is wrong, or no version loads within
+            `options.wait` seconds.
     """
 
     def __init__(self, options):
+        options.check()
         self._options = options
         self._stopping = asyncio.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="session")
