@@ -1,6 +1,7 @@
 """Callbacks: numerical health, resumable state and pictures. The rest is Keras's own."""
 
 import csv
+import os
 import pathlib
 
 import keras
@@ -31,7 +32,7 @@ def for_run(config, out):
         run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
     if training.stop_patience is not None:
         run.append(keras.callbacks.EarlyStopping(patience=training.stop_patience, verbose=1))
-    state = ResumableState(out / STATE, run[1:])
+    state = ResumableState(out / STATE, run[1:], log=out / "log.csv")
     logs = [
         keras.callbacks.CSVLogger(out / "log.csv", append=True),
         keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False),
@@ -71,11 +72,12 @@ class ResumableState(keras.callbacks.Callback):
     Args:
         path: File to write, ending in `.weights.h5`.
         callbacks: Callbacks whose counters are to be kept.
+        log: CSV log of the run, or None; rows of epochs that have to be done again are taken out of it.
     """
 
-    def __init__(self, path, callbacks=()):
+    def __init__(self, path, callbacks=(), *, log=None):
         super().__init__()
-        self.path, self.callbacks = pathlib.Path(path), list(callbacks)
+        self.path, self.callbacks, self.log = pathlib.Path(path), list(callbacks), log
         self.kept = {}
 
     def on_train_begin(self, logs=None):
@@ -99,6 +101,7 @@ class ResumableState(keras.callbacks.Callback):
             ValueError: if the file is damaged, or of another network.
         """
         if not self.path.exists():
+            _shorten(self.log, 0)
             return 0
         model.optimizer.build(model.trainable_variables)
         state = read_weights(model, self.path)
@@ -107,6 +110,7 @@ class ResumableState(keras.callbacks.Callback):
         self.kept = state["callbacks"]
         for variable, value in zip(_random_states(model), state["random"]):
             variable.assign(value)
+        _shorten(self.log, state["epoch"])
         return state["epoch"]
 
 
@@ -169,7 +173,7 @@ class LossCurve(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         with self.log.open() as file:
-            rows = list({row["epoch"]: row for row in csv.DictReader(file)}.values())
+            rows = list(csv.DictReader(file))
         epochs = [int(row["epoch"]) + 1 for row in rows]
         curves = {name: [float(row[name]) for row in rows] for name in rows[0] if "loss" in name}
         pictures.plot_curves(self.path, epochs, curves, x_label="epoch", y_label="loss")
@@ -178,6 +182,16 @@ class LossCurve(keras.callbacks.Callback):
 def _random_states(model):
     """The states of all seed generators, which Keras leaves out of a weights file."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def _shorten(log, epochs):
+    """Keep the rows of the finished epochs: a run that was killed may have logged one whose state it did not write."""
+    if log is None or not log.exists():
+        return
+    head, *rows = log.read_text().splitlines(keepends=True) or [""]
+    partial = log.with_suffix(".partial.csv")
+    partial.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) < epochs))
+    os.replace(partial, log)
 
 
 def _plain(value):

@@ -180,6 +180,19 @@ def test_a_run_that_never_ended_an_epoch_starts_at_zero(tmp_path):
     assert callbacks.ResumableState(tmp_path / "state.weights.h5").restore(new_model()) == 0
 
 
+def test_the_log_of_an_epoch_that_was_not_kept_is_taken_out(tmp_path):
+    log, state = tmp_path / "log.csv", tmp_path / "state.weights.h5"
+    head, rows = "epoch,loss\n", ["0,0.5\n", "1,0.4\n", "2,0.3\n"]
+    log.write_text(head + "".join(rows))
+    model = new_model()
+    write_weights(model, state, state={"epoch": 2, "callbacks": {}, "random": []})
+    assert callbacks.ResumableState(state, log=log).restore(model) == 2
+    assert log.read_text() == head + rows[0] + rows[1]
+    state.unlink()
+    assert callbacks.ResumableState(state, log=log).restore(model) == 0
+    assert log.read_text() == head
+
+
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(tmp_path):
     model = new_model()
     best = callbacks.BestWeights(tmp_path / "network.weights.h5")
