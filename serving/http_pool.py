@@ -12,7 +12,7 @@ import ssl
 import time
 import urllib.parse
 
-from serving.errors import DeadlineExceeded, TooLarge, Unavailable, wrong
+from serving.errors import DeadlineExceeded, ServingError, TooLarge, Unavailable, wrong
 
 PIECE = 2**16  # bytes read at once
 
@@ -51,7 +51,7 @@ class HttpPool:
             Status and body.
 
         Raises:
-            DeadlineExceeded, TooLarge, Unavailable: see there.
+            ServingError: one of DeadlineExceeded, TooLarge and Unavailable, or plain if the answer is no HTTP.
         """
         if body is not None and len(body) > self.max_message_bytes:
             raise TooLarge(f"{len(body)} bytes to send. `max_message_bytes` is {self.max_message_bytes}")
@@ -88,8 +88,10 @@ class HttpPool:
             return answer
         except TimeoutError as error:
             raise DeadlineExceeded("No answer within the deadline") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"{error or type(error).__name__}") from error
+        except (OSError, http.client.IncompleteRead) as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
+        except http.client.HTTPException as error:
+            raise ServingError(f"No HTTP is spoken at {self.host}:{self.port}: {error!r:.100}") from error
         finally:
             self.busy.discard(connection)
             if kept and not self.closed:
@@ -113,6 +115,7 @@ class HttpPool:
                 raise TooLarge(f"More than {self.max_message_bytes} bytes came. See `max_message_bytes`")
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
+        response.close()  # a response read in pieces keeps its connection taken until then
         return (response.status, b"".join(pieces)), not response.will_close
 
 

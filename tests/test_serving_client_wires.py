@@ -1,0 +1,231 @@
+"""Laws of each wire: deadlines, message sizes, encodings, certificates, kept connections; and what importing costs."""
+
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import trustme
+from fake_serving import METADATA, FakeModel, RestDoor, grpc_server, rest_server
+
+from serving import deadline, errors
+from serving.client import Client
+from serving.results import Drawn
+from serving.tls import TLS
+
+
+@pytest.fixture
+def model():
+    return FakeModel()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def files(authority, tmp_path_factory):
+    """Paths of PEM files: the authority's certificate, and a client's key and certificate."""
+    folder = tmp_path_factory.mktemp("pem")
+    client = authority.issue_cert("client.example")
+    authority.cert_pem.write_to_path(folder / "root.pem")
+    client.private_key_pem.write_to_path(folder / "key.pem")
+    client.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
+    return folder
+
+
+def grpc_credentials(authority, *, ask_client):
+    pair = authority.issue_cert("localhost")
+    chain = b"".join(pem.bytes() for pem in pair.cert_chain_pems)
+    root = authority.cert_pem.bytes() if ask_client else None
+    return grpc.ssl_server_credentials([(pair.private_key_pem.bytes(), chain)], root, ask_client)
+
+
+def rest_context(authority, *, ask_client):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    if ask_client:
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def secure_server(wire, model, authority, *, ask_client=False):
+    if wire == "grpc":
+        return grpc_server(model, credentials=grpc_credentials(authority, ask_client=ask_client))
+    return rest_server(model, context=rest_context(authority, ask_client=ask_client))
+
+
+def test_every_request_carries_a_deadline(model):
+    with grpc_server(model) as address, Client(address) as client:
+        client.sample(7)
+        client.predict("metadata", {"digit": [0]})
+    seconds = [left for _, left in model.wires]
+    assert len(seconds) == 3 and all(0 < left <= deadline.LONGEST for left in seconds)
+    assert all(left < 1e8 for left in seconds)  # what gRPC shows for none is larger
+
+
+def test_the_deadline_asked_for_is_the_one_on_the_wire(model):
+    with grpc_server(model) as address, Client(address, deadline=100) as client:
+        client.sample(7)
+        client.sample(7, deadline=33)
+    assert [round(left, -1) for _, left in model.wires] == [100, 100, 30]
+
+
+def test_the_default_deadline_grows_with_images_and_steps_and_is_finite():
+    seconds = [deadline.default_seconds(rows, steps) for rows, steps in [(0, 0), (1, 20), (64, 20), (64, 1000)]]
+    assert seconds[0] > 0 and seconds == sorted(set(seconds))
+    assert deadline.default_seconds(10**9, 10**9) == deadline.LONGEST
+
+
+def test_typed_fields_and_tensor_content_are_read_alike(model):
+    with grpc_server(model) as address, Client(address) as client:
+        typed = client.trajectory([1, 2], seed=1)
+        model.content = True
+        content = client.trajectory([1, 2], seed=1)
+    for one, other in zip(typed, content):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_version_and_label_are_in_each_request(model):
+    with grpc_server(model) as address:
+        for options in ({"version": 3}, {"label": "stable"}):
+            with Client(address, model="other", **options) as client:
+                client.sample(7)
+    first, second = model.wires[0][0].model_spec, model.wires[-1][0].model_spec
+    assert (first.name, first.version.value) == ("other", 3)
+    assert (second.version_label, second.HasField("version")) == ("stable", False)
+
+
+@pytest.mark.parametrize("server", [grpc_server, rest_server])
+def test_answers_above_grpcs_usual_4_mib_arrive(model, server, monkeypatch):
+    monkeypatch.setattr("fake_serving.METADATA", {**METADATA, "max_batch": 1000})
+    with server(model) as address, Client(address) as client:
+        assert client.trajectory([1] * 800).x_t.nbytes > 4 * 2**20
+
+
+@pytest.mark.parametrize("server", [grpc_server, rest_server])
+def test_a_message_above_the_limit_is_not_tried_again(model, server):
+    with server(model) as address, Client(address, max_message_bytes=6000) as client:
+        client.sample(7)
+        with pytest.raises(errors.TooLarge, match="max_message_bytes"):
+            client.trajectory([1] * 4)
+    assert len(model.requests) == 2
+
+
+@pytest.mark.parametrize("wire", ["grpc", "rest"])
+def test_certificates_are_checked_on_both_sides(model, wire, authority, files):
+    root = TLS(files / "root.pem")
+    both = TLS(files / "root.pem", files / "key.pem", files / "certificate.pem")
+    with secure_server(wire, model, authority) as address:
+        with Client(address, tls=root) as client:
+            assert client.sample(7, seed=3).images[0, 0, 2] == 3
+        with Client(address, tls=TLS(), retries=0) as client, pytest.raises(errors.Unavailable):
+            client.sample(7)  # the usual authorities do not know the test's own
+    with secure_server(wire, model, authority, ask_client=True) as address:
+        with Client(address, tls=both) as client:
+            assert client.sample(7, seed=3).images[0, 0, 2] == 3
+        with Client(address, tls=root, retries=0) as client, pytest.raises(errors.Unavailable):
+            client.sample(7)
+
+
+def test_a_connection_is_kept_between_requests(model):
+    with rest_server(model) as address, Client(address) as client:
+        for _ in range(3):
+            client.sample(7)
+        client.status()
+    assert len(model.connections) == 1
+
+
+def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch):
+    def drip(door, ask):
+        for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200:
+            door.wfile.write(bytes([byte]))
+            time.sleep(0.02)
+
+    monkeypatch.setattr("fake_serving.RestDoor.answer", drip)
+    with rest_server(model) as address, Client(address) as client:
+        start = time.monotonic()
+        with pytest.raises(errors.DeadlineExceeded):
+            client.status(deadline=0.3)
+        assert time.monotonic() - start < 3  # the dripping would take 4 s
+
+
+@pytest.mark.parametrize("answer", [b"", b"not JSON", b"[1]", b'{"outputs": 1}', b"[" * 10**5])
+def test_an_unreadable_answer_is_a_serving_error(model, monkeypatch, answer):
+    def nonsense(door, ask):
+        door.send_response(200)
+        door.send_header("Content-Length", str(len(answer)))
+        door.end_headers()
+        door.wfile.write(answer)
+
+    monkeypatch.setattr("fake_serving.RestDoor.answer", nonsense)
+    with rest_server(model) as address, Client(address) as client:
+        for ask in (client.status, client.signatures, client.metadata):
+            with pytest.raises(errors.ServingError):
+                ask()
+
+
+@pytest.mark.parametrize("value", ["NaN", None, float("nan")])
+def test_every_spelling_of_nan_in_json_is_read(model, monkeypatch, value):
+    row = np.zeros((1, 28, 28, 1)).tolist()
+    row[0][0][0][0] = value
+    monkeypatch.setattr("fake_serving.RestDoor.predict", answer_with({"eps": row, "x_0": row}))
+    with rest_server(model) as address, Client(address) as client:
+        eps = client.denoise(np.zeros((1, 28, 28, 1)), 0, 1).eps
+    assert np.isnan(eps[0, 0, 0, 0]) and np.isfinite(eps.reshape(-1)[1:]).all()
+
+
+@pytest.mark.parametrize(
+    "address, options, message",
+    [
+        ("localhost", {}, "`address` must be like localhost:8500"),
+        ("http://", {}, "`address` must be a URL"),
+        ("http://localhost:99999", {}, "`address` must be a URL"),
+        ("http://localhost:1", {"tls": TLS()}, "`tls` must be given with an https address"),
+        ("http://localhost:1", {"model": ""}, "`model` must be"),
+        ("http://localhost:1", {"version": 1, "label": "x"}, "`version` must be given without"),
+        ("http://localhost:1", {"version": -1}, "`version` must be in 0"),
+        ("http://localhost:1", {"deadline": -1}, "`deadline` must be"),
+        ("http://localhost:1", {"retries": -1}, "`retries` must be"),
+        ("http://localhost:1", {"max_message_bytes": 0}, "`max_message_bytes` must be"),
+    ],
+)
+def test_a_client_that_cannot_be_is_refused(address, options, message):
+    with pytest.raises(errors.InvalidRequest, match=message):
+        Client(address, **options)
+
+
+def test_tls_names_the_file_that_is_missing(files):
+    with pytest.raises(errors.InvalidRequest, match=r"`root_certificate` must be a PEM file.*nowhere.pem"):
+        TLS("nowhere.pem")
+    with pytest.raises(errors.InvalidRequest, match="`client_key` must be given together"):
+        TLS(client_key=files / "key.pem")
+
+
+def test_a_rest_client_imports_neither_tensorflow_nor_grpc():
+    code = "import sys; from serving.client import Client; Client('http://localhost:1'); "
+    code += "print(sorted({'tensorflow', 'grpc', 'keras', 'keras_ddpm', 'PIL'} & set(sys.modules)))"
+    root = Path(__file__).parent.parent
+    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_a_grid_has_each_image_at_its_place():
+    images = np.stack([np.full((4, 4), 50 * i, "uint8") for i in range(3)])
+    page = np.asarray(Drawn(images, np.arange(3)).grid(columns=2, scale=2, gap=1))
+    assert page.shape == (17, 17)
+    assert [page[0, 0], page[0, 9], page[9, 0], page[9, 9], page[0, 8]] == [0, 50, 100, 255, 255]
+    assert [np.asarray(image)[0, 0] for image in Drawn(images, np.arange(3)).pil()] == [0, 50, 100]
+    with pytest.raises(errors.InvalidRequest, match="`columns` must be at least 1"):
+        Drawn(images, np.arange(3)).grid(columns=0)
+
+
+def answer_with(outputs):
+    original = RestDoor.predict
+    return lambda door, body: {"outputs": outputs} if body["signature_name"] == "denoise" else original(door, body)
