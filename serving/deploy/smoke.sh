@@ -49,8 +49,8 @@ say "compare, REST"
 "$python" -m serving.deploy.compare "http://localhost:$rest_port"
 
 say "command line"
-"$python" -m serving status --address "localhost:$grpc_port"
-"$python" -m serving sample 7 --address "localhost:$grpc_port" --out "$out/seven.png"
+"$python" -m serving status --server "localhost:$grpc_port"
+"$python" -m serving sample 7 --server "localhost:$grpc_port" --out "$out/seven.png"
 [[ -s $out/seven.png ]]
 
 say "health"
@@ -85,4 +85,5 @@ sys.exit(bool(missing))
 PYTHON
 fi
 
-say "the real server draws what keras_ddpm.sample draws"
+if [[ -n $container ]]; then server="TensorFlow Serving"; else server="the server at port $grpc_port"; fi
+say "$server draws what keras_ddpm.sample draws"
