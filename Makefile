@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup sample evaluate train test test-jax test-slow lint format benchmark
+.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark
 
 setup: $(VENV)/.done
 
@@ -22,6 +22,14 @@ evaluate: setup  ## report/report.html: the shipped model beside real images; pa
 
 train: setup  ## the default model; pass flags with ARGS="--epochs 50"
 	$(BIN)/python train.py $(ARGS)
+
+export: setup  ## the next version of models/ddpm, verified; pass flags with ARGS="--steps 50"
+	$(BIN)/python -m export --out models/ddpm $(ARGS)
+	$(BIN)/python -m export verify models/ddpm
+
+serve: setup  ## the local server, with a first version of the shipped model if there is none
+	ls -d models/ddpm/[0-9]* > /dev/null 2>&1 || $(MAKE) export
+	$(BIN)/python -m serving.server --model-base-path models/ddpm
 
 test: setup
 	$(BIN)/python -m pytest -q --durations=10
