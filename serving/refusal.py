@@ -15,7 +15,7 @@ INTERNAL = 13
 UNAVAILABLE = 14
 
 LONGEST_MESSAGE = 1000  # gRPC sends it as a header, and headers are limited to 8 KiB
-ASSERTION = re.compile(r"assertion failed: \[(.*?)\](?: \[|\s|$)", re.DOTALL)
+ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
 class RefusalError(Exception):
@@ -41,6 +41,8 @@ def from_tensorflow(error):
     Returns:
         RefusalError with the same code.
     """
-    message = (error.message or type(error).__name__).removeprefix("Graph execution error:").strip()
+    message = (error.message or type(error).__name__).removeprefix("Graph execution error:").split("\n\t [[")[0].strip()
     assertion = ASSERTION.search(message)
-    return RefusalError(error.error_code, assertion.group(1) if assertion else message.split("\n\t [[")[0])
+    if assertion:  # [what should hold] [a value] ... [Condition x < y did not hold element-wise:] [x] ...
+        message = assertion.group(1).split("] [Condition ")[0].replace("] [", " ").strip()
+    return RefusalError(error.error_code, message)

@@ -60,7 +60,7 @@ def test_numbers_travel_in_typed_fields_unless_asked_otherwise(base, content):
         assert (len(image.tensor_content), len(image.int_val)) == ((784, 0) if content else (0, 784))
 
 
-@pytest.mark.parametrize("rows", [64, 3, 1, 0])
+@pytest.mark.parametrize("rows", [64, 3, 0])
 def test_many_clients_at_once_get_their_own_rows(base, rows):
     requests = [[random.Random(i).randrange(10) for _ in range(1 + i % 5)] for i in range(60)]
     with (
@@ -75,9 +75,9 @@ def test_many_clients_at_once_get_their_own_rows(base, rows):
 def test_a_full_queue_says_so_on_both_doors(base):
     with running(base, queue=1) as local, calling(local) as caller:
         slow = request_arrays([1], seed=2**62)
-        running_one = caller.start(slow, signature="slow", timeout=3)
+        running_one = caller.start(slow, signature="slow", timeout=2)
         time.sleep(0.3)
-        waiting = caller.start(slow, signature="slow", timeout=3)
+        waiting = caller.start(slow, signature="slow", timeout=2)
         time.sleep(0.3)
         code, message = refused(caller.predict, slow, signature="slow")
         assert (code, message) == ("RESOURCE_EXHAUSTED", "The queue is full: 1 requests wait already. Try later.")
