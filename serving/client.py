@@ -12,14 +12,15 @@ import numpy as np
 from serving import arguments
 from serving.connection import Connection, open_wire
 from serving.deadline import Deadline, default_seconds
-from serving.errors import ServingError, wrong
+from serving.errors import wrong
 from serving.pieces import in_pieces
 from serving.results import Denoised, Drawn, Encoded, Trajectory
 from serving.status import Target
 from serving.waiting import wait_until_available
 
 MAX_MESSAGE_BYTES = 256 * 2**20
-AT_ONCE = 4  # pieces of one request on their way
+CALLS = 16  # of `submit`, at once; the others wait for their turn
+PIECES = 4  # of large requests, at once
 UNKNOWN_STEPS = 1000  # of a model that does not say how many it takes
 
 
@@ -67,8 +68,8 @@ class Client:
         self.address, self.deadline = address, deadline
         wire = open_wire(address, target, tls=tls, max_message_bytes=max_message_bytes)
         self._connection = Connection(address, target, wire, retries=retries)
-        self._calls = concurrent.futures.ThreadPoolExecutor(AT_ONCE, "serving-call")  # threads start when needed
-        self._pieces = concurrent.futures.ThreadPoolExecutor(AT_ONCE, "serving-piece")  # two: a call waits for pieces
+        self._calls = concurrent.futures.ThreadPoolExecutor(CALLS, "serving-call")  # threads start when needed
+        self._pieces = concurrent.futures.ThreadPoolExecutor(PIECES, "serving-piece")  # two: a call waits for pieces
 
     def sample(self, digit, w=None, *, seed=None, deadline=None):
         """Draw images of digits.
@@ -164,7 +165,8 @@ class Client:
             InvalidRequest: naming what is wrong, and what the signature wants.
             ServingError: see `sample`.
         """
-        rows = max((np.shape(value)[0] for value in inputs.values() if np.ndim(value)), default=1)
+        sized = [value for value in inputs.values() if hasattr(value, "__len__") and getattr(value, "ndim", 1)]
+        rows = max(map(len, sized), default=1)
         end = self._deadline(deadline) or Deadline(default_seconds(max(rows, 1), UNKNOWN_STEPS))
         return self._connection.predict(signature, inputs, end)
 
@@ -175,10 +177,13 @@ class Client:
             digit, w, seed, deadline: See `sample`.
 
         Returns:
-            `concurrent.futures.Future` of a `Drawn`; errors come from its `result()`.
+            `concurrent.futures.Future` of a `Drawn`; errors come from its `result()`. Sixteen run at once, and the
+            deadline of each counts from its start.
+
+        Raises:
+            ServingError: if the client is closed.
         """
-        if self._connection.closed:
-            raise ServingError("The client is closed", code="CANCELLED")
+        self._connection.check_open()
         return self._calls.submit(self.sample, digit, w, seed=seed, deadline=deadline)
 
     def metadata(self, *, deadline=None):
@@ -213,7 +218,7 @@ class Client:
         """End the connection; calls under way fail."""
         self._connection.close()
         for pool in (self._calls, self._pieces):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False)  # what still waits finds the connection closed
 
     def __enter__(self):
         return self

@@ -10,9 +10,10 @@ import time
 import numpy as np
 
 from serving.deadline import Deadline, with_retries
-from serving.errors import DeadlineExceeded, InvalidRequest, NotFound, ServingError, Unavailable, wrong
+from serving.errors import DeadlineExceeded, InvalidRequest, NotFound, ServingError, Unavailable, closed, wrong
 
 KEEP = 60.0  # seconds
+SCHEMES = ("http://", "https://", "dns://", "unix://", "xds://")  # the last three are gRPC's
 NEEDED = ("image_shape", "num_classes", "T", "steps", "w", "max_batch")
 
 
@@ -22,7 +23,8 @@ def open_wire(address, target, *, tls, max_message_bytes):
     Raises:
         InvalidRequest: for an address that is none.
     """
-    if not isinstance(address, str) or ":" not in address or address != address.strip():
+    known = isinstance(address, str) and ":" in address and address == address.strip()
+    if not known or ("://" in address and not address.startswith(SCHEMES)):
         raise wrong("address", "like localhost:8500 for gRPC or http://localhost:8501 for REST", address)
     if address.startswith(("http://", "https://")):
         from serving.rest_wire import RestWire as Wire
@@ -113,10 +115,25 @@ class Connection:
         """`status`, tried once."""
         return self._try(self.wire.status, Deadline(seconds), retries=0)
 
+    def label_is_known(self, seconds):
+        """Whether the target's label, if it has one, means a version now; the status does not say."""
+        if self.target.label is None:
+            return True
+        try:
+            self._try(self.wire.signatures, Deadline(seconds), retries=0)
+        except InvalidRequest:
+            return False
+        return True
+
     def close(self):
         """End it; requests under way fail."""
         self.closed = True
         self.wire.close()
+
+    def check_open(self):
+        """Nothing, or a `ServingError` if it has ended."""
+        if self.closed:
+            raise closed()
 
     def _keep(self, what, ask):
         value, until = self._known.get(what, (None, 0.0))
@@ -126,8 +143,7 @@ class Connection:
         return value
 
     def _try(self, call, deadline, *, retries=None):
-        if self.closed:
-            raise ServingError("The client is closed", code="CANCELLED")
+        self.check_open()
         try:
             return with_retries(call, deadline, self.retries if retries is None else retries)
         except Unavailable as error:

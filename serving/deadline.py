@@ -6,6 +6,7 @@ queue was full. Between tries the wait doubles, with jitter, so that clients do 
 """
 
 import math
+import numbers
 import random
 import time
 
@@ -28,7 +29,7 @@ class Deadline:
     """
 
     def __init__(self, seconds):
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not 0 < seconds < math.inf:
             raise wrong("deadline", "a finite, positive number of seconds", seconds)
         self.seconds = min(float(seconds), LONGEST)
         self.end = time.monotonic() + self.seconds

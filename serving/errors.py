@@ -66,6 +66,11 @@ CLASSES = {
 }
 
 
+def closed():
+    """The error of a request that the client itself ended."""
+    return ServingError("The client is closed", code="CANCELLED")
+
+
 def from_code(code, message):
     """The error of a status code's name, such as "NOT_FOUND"; a plain `ServingError` for the rare ones."""
     return CLASSES.get(code, ServingError)(message, code=code)

@@ -117,3 +117,5 @@ def _ask(method, request, timeout):
         if code == "RESOURCE_EXHAUSTED" and "message larger than max" in details:
             raise errors.TooLarge(f"{details}. See `max_message_bytes`", code=code) from error
         raise errors.from_code(code, details) from error
+    except ValueError as error:  # gRPC's answer on a closed channel
+        raise errors.closed() from error

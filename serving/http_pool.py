@@ -12,7 +12,7 @@ import ssl
 import time
 import urllib.parse
 
-from serving.errors import DeadlineExceeded, ServingError, TooLarge, Unavailable, wrong
+from serving.errors import DeadlineExceeded, ServingError, TooLarge, Unavailable, closed, wrong
 
 PIECE = 2**16  # bytes read at once
 
@@ -68,11 +68,11 @@ class HttpPool:
     def close(self):
         """End all connections; requests under way fail."""
         self.closed = True
-        for connection in [*self.idle, *self.busy]:
-            if isinstance(connection.sock, _TimedSocket):
-                connection.sock.shutdown()
-            connection.close()
-        self.idle.clear()
+        while self.idle:
+            self.idle.pop().close()
+        for connection in list(self.busy):  # whoever uses it closes it
+            if isinstance(sock := connection.sock, _TimedSocket):
+                sock.shutdown()
 
     def _connection(self, end):
         options = {"timeout": max(end - time.monotonic(), 1e-3)}
@@ -86,12 +86,8 @@ class HttpPool:
         try:
             answer, kept = self._exchange(connection, method, path, body, end)
             return answer
-        except TimeoutError as error:
-            raise DeadlineExceeded("No answer within the deadline") from error
-        except (OSError, http.client.IncompleteRead) as error:
-            raise Unavailable(str(error) or type(error).__name__) from error
-        except http.client.HTTPException as error:
-            raise ServingError(f"No HTTP is spoken at {self.host}:{self.port}: {error!r:.100}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._error(error) from error
         finally:
             self.busy.discard(connection)
             if kept and not self.closed:
@@ -99,10 +95,21 @@ class HttpPool:
             else:
                 connection.close()
 
+    def _error(self, error):
+        if self.closed:
+            return closed()
+        if isinstance(error, TimeoutError):
+            return DeadlineExceeded("No answer within the deadline")
+        if isinstance(error, OSError | http.client.IncompleteRead):
+            return Unavailable(str(error) or type(error).__name__)
+        return ServingError(f"No HTTP is spoken at {self.host}:{self.port}: {error!r:.100}")
+
     def _exchange(self, connection, method, path, body, end):
         if connection.sock is None:
             connection.connect()
             connection.sock = _TimedSocket(connection.sock)
+        if self.closed:
+            raise ConnectionAbortedError
         connection.sock.end = end
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, self.prefix + path, body=body, headers=headers)

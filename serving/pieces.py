@@ -4,6 +4,8 @@ import concurrent.futures
 
 import numpy as np
 
+from serving.errors import closed
+
 
 def in_pieces(ask, inputs, size, pool):
     """Ask for any number of rows.
@@ -25,7 +27,10 @@ def in_pieces(ask, inputs, size, pool):
         return ask(inputs)
     starts = range(0, rows, size)
     cut = [{name: array[start : start + size] for name, array in inputs.items()} for start in starts]
-    futures = [pool.submit(ask, piece) for piece in cut]
+    try:
+        futures = [pool.submit(ask, piece) for piece in cut]
+    except RuntimeError as error:  # the pool has shut down
+        raise closed() from error
     try:
         done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
         for future in done:

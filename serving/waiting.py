@@ -24,14 +24,14 @@ def wait_until_available(connection, deadline):
     while (left := deadline.end - time.monotonic()) > 0:
         try:
             versions = connection.status_once(min(left, ANSWER))
-            if any(version.state == AVAILABLE for version in versions):
-                return
             last = "; ".join(map(str, versions)) or "no version"
+            if any(version.state == AVAILABLE for version in versions) and connection.label_is_known(min(left, ANSWER)):
+                return
         except (Unavailable, Overloaded, NotFound, DeadlineExceeded) as error:
             last = str(error)
         time.sleep(max(0.0, min(wait, deadline.end - time.monotonic())))
         wait = min(2 * wait, LONGEST_WAIT)
-    name = connection.target.model
-    raise DeadlineExceeded(
-        f"{name} at {connection.address} is not ready after {deadline.seconds:g} s. Last answer: {last}"
-    )
+    target = connection.target
+    which = target.model if target.label is None else f"{target.model} ({target.label})"
+    where = f"{which} at {connection.address}"
+    raise DeadlineExceeded(f"{where} is not ready after {deadline.seconds:g} s. Last answer: {last}")

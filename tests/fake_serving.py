@@ -52,6 +52,7 @@ class FakeModel:
         self.faults = []  # (code, message) for the next requests, one each; None for an answer
         self.delay = 0.0  # seconds that each request takes
         self.states = ["AVAILABLE"]  # of version 1, one for each question; the last stays
+        self.labels = ["stable"]
         self.content = False  # whether tensors are packed in `tensor_content`
         self.requests = []  # (signature, inputs) of all but `metadata`
         self.wires = []  # (request, seconds left) of all, over gRPC
@@ -80,6 +81,10 @@ class FakeModel:
         image = np.zeros((len(digit), 28, 28, 1), "uint8")
         image[:, 0, 0, 0], image[:, 0, 1, 0], image[:, 0, 2, 0] = digit, np.multiply(w, 10), np.asarray(seed) % 251
         return image
+
+    def check_label(self, label):
+        if label and label not in self.labels:
+            raise Fault("INVALID_ARGUMENT", f"Unrecognized servable version label: {label}")
 
     def status(self):
         state = self.states[0] if len(self.states) == 1 else self.states.pop(0)
@@ -113,6 +118,8 @@ class GrpcDoor(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         return tensor
 
     def GetModelMetadata(self, request, context):
+        with answering(context):
+            self.model.check_label(request.model_spec.version_label)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         for name, sides in SIGNATURES.items():
             definition = signatures.signature_def[name]
@@ -185,6 +192,8 @@ class RestDoor(http.server.BaseHTTPRequestHandler):
         return [item.decode() for item in array] if array.dtype == object else array.tolist()
 
     def metadata(self):
+        self.model.check_label(self.path.split("/labels/")[-1].split("/")[0] if "/labels/" in self.path else "")
+
         def side(specs):
             return {
                 key: {

@@ -146,6 +146,7 @@ def test_denoise_says_what_x_t_and_t_must_be(client, model):
         ("metadata", {}, r"`metadata` wants digit int32 \(N,\). Missing: \['digit'\]"),
         ("metadata", {"digit": [0], "x": 1}, r"Unknown: \['x'\]"),
         ("metadata", {"digit": [0.5]}, r"`digit` must be int32 \(N,\). Received: float64 \(1,\)"),
+        ("metadata", {"digit": [[1], [1, 2]]}, r"`digit` must be int32 .* rows of several lengths"),
         ("metadata", {"digit": 0}, r"`digit` must be int32 \(N,\). Received: int64 \(\)"),
         ("metadata", {"digit": [2**40]}, r"`digit` must be int32"),
     ],
@@ -247,6 +248,14 @@ def test_waiting_in_vain_says_what_was_answered_last(client, model):
         client.wait_ready(0.3)
 
 
+def test_waiting_for_a_label_lasts_until_it_means_a_version(wire, model):
+    with SERVERS[wire](model) as address, Client(address, label="canary") as client:
+        with pytest.raises(errors.DeadlineExceeded, match=r"ddpm \(canary\) at .* is not ready"):
+            client.wait_ready(0.3)
+        model.labels.append("canary")
+        client.wait_ready(30)
+
+
 def test_futures_are_awaited_together(client, model):
     async def both():
         return await asyncio.gather(*(asyncio.wrap_future(client.submit(d, w=1, seed=d)) for d in (1, 2)))
@@ -262,3 +271,14 @@ def test_a_closed_client_says_so(client):
     for call in (client.sample, client.submit):
         with pytest.raises(errors.ServingError, match="The client is closed"):
             call(7)
+
+
+def test_closing_ends_calls_under_way_and_those_that_wait(client, model):
+    client.metadata()
+    model.delay = 1.0
+    futures = [client.submit([7] * 40) for _ in range(20)]  # more than run at once
+    while not model.requests:
+        time.sleep(0.01)
+    client.close()
+    errors_seen = [future.exception(30) for future in futures]
+    assert all(isinstance(error, errors.ServingError) and error.code == "CANCELLED" for error in errors_seen)

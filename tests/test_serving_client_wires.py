@@ -102,10 +102,9 @@ def test_version_and_label_are_in_each_request(model):
     assert (second.version_label, second.HasField("version")) == ("stable", False)
 
 
-@pytest.mark.parametrize("server", [grpc_server, rest_server])
-def test_answers_above_grpcs_usual_4_mib_arrive(model, server, monkeypatch):
+def test_answers_above_grpcs_usual_4_mib_arrive(model, monkeypatch):
     monkeypatch.setattr("fake_serving.METADATA", {**METADATA, "max_batch": 1000})
-    with server(model) as address, Client(address) as client:
+    with grpc_server(model) as address, Client(address) as client:
         assert client.trajectory([1] * 800).x_t.nbytes > 4 * 2**20
 
 
@@ -185,6 +184,7 @@ def test_every_spelling_of_nan_in_json_is_read(model, monkeypatch, value):
     "address, options, message",
     [
         ("localhost", {}, "`address` must be like localhost:8500"),
+        ("grpc://localhost:1", {}, "`address` must be like localhost:8500"),
         ("http://", {}, "`address` must be a URL"),
         ("http://localhost:99999", {}, "`address` must be a URL"),
         ("http://localhost:1", {"tls": TLS()}, "`tls` must be given with an https address"),
