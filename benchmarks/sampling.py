@@ -32,11 +32,11 @@ def cold_start():
     return sorted(seconds)[1]
 
 
-def images_per_second(generator, batch, *, at_least=8.0):
+def images_per_second(generator, w, batch, *, at_least=8.0):
     """Throughput at one batch size, after a first call that compiles."""
 
     def draw():
-        generator.sample(np.arange(batch) % 10, np.full(batch, 2.0), np.arange(batch))
+        generator.sample(np.arange(batch) % 10, np.full(batch, w), np.arange(batch))
 
     draw()
     drawn, start = 0, time.perf_counter()
@@ -51,11 +51,15 @@ def main():
     config, _, _ = presets.read_config("mnist")
     generator = presets.load_preset("mnist")
     print(machine.describe())
-    print(f"preset mnist, {config.sampling.sampler}, {config.sampling.steps} steps, guided")
+    settings = config.sampling
+    print(
+        f"preset mnist, {settings.sampler}, {settings.steps} steps, w = {settings.w:g} at noise levels "
+        f"{settings.guidance_interval}"
+    )
     print(f"cold start of the command line to a written PNG: {cold:.1f} s")
     print("| batch | images/s | ms an image |\n|---|---|---|")
     for batch in BATCHES:
-        rate = images_per_second(generator, batch)
+        rate = images_per_second(generator, settings.w, batch)
         print(f"| {batch} | {rate:.1f} | {1000 / rate:.1f} |", flush=True)
     print(f"peak memory {machine.peak_memory():.1f} GiB")
 
