@@ -35,9 +35,20 @@ def test_commands_run_as_written(command, tmp_path):
         assert done.stdout
 
 
-@pytest.mark.parametrize("snippet", PYTHON)
+@pytest.mark.parametrize("snippet", [snippet for snippet in PYTHON if "localhost" not in snippet])
 def test_snippets_run_as_written(snippet):
     exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_the_clients_snippet_draws_from_a_server(exported):
+    from serving.options import Options
+    from serving.server import running
+
+    (snippet,) = [snippet for snippet in PYTHON if "localhost:8500" in snippet]
+    found = {}
+    with running(Options(model_base_path=exported, port=0, rest_api_port=0)) as server:
+        exec(compile(snippet.replace("8500", str(server.port)), "README.md", "exec"), found)
+    assert found["images"].shape == (3, 28, 28) and len(found["seeds"]) == 3
 
 
 def test_what_the_first_snippet_says_of_shapes_is_so():
