@@ -162,6 +162,7 @@ class Versions:
     async def _try(self, entry, path):
         self._entries[entry.number] = entry
         entry.state = State.LOADING
+        logger.info("%s version %d is LOADING from %s", self.name, entry.number, path)
         try:
             entry.version = await asyncio.to_thread(self._load, path)
         except Exception as error:

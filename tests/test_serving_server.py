@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import contextlib
+import json
 import random
+import socket
 import threading
 import time
 
@@ -99,6 +101,22 @@ def test_clients_that_hang_up_leave_no_work_behind(caller):
     started = time.monotonic()
     assert caller.predict(request_arrays([3]), signature="slow")["digit"].tolist() == [3]
     assert time.monotonic() - started < 600  # each of the fifteen would have run for an hour
+
+
+def test_a_rest_client_that_hangs_up_leaves_the_queue(base):
+    slow = request_arrays([1], seed=2**62)
+    body = json.dumps({"signature_name": "slow", "inputs": {name: array.tolist() for name, array in slow.items()}})
+    head = f"POST /v1/models/ddpm:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with running(base, queue=1) as local, calling(local) as caller:
+        first = caller.start(slow, signature="slow", timeout=2)
+        time.sleep(0.2)
+        with socket.create_connection(("127.0.0.1", local.rest_api_port)) as connection:
+            connection.sendall((head + body).encode())
+            time.sleep(0.2)
+            assert refused(caller.predict, slow, signature="slow")[0] == "RESOURCE_EXHAUSTED"
+        time.sleep(0.2)
+        last = caller.start(request_arrays([4]), signature="slow")
+        assert first.code() == grpc.StatusCode.DEADLINE_EXCEEDED and last.code() == grpc.StatusCode.OK
 
 
 def test_random_bytes_get_an_error_and_the_next_request_a_picture(caller):
