@@ -141,6 +141,14 @@ def test_a_connection_is_kept_between_requests(model):
     assert len(model.connections) == 1
 
 
+def test_a_kept_connection_that_the_server_closed_costs_no_try(model):
+    with rest_server(model) as address:
+        client = Client(address, retries=0)
+        client.sample(7)
+    with client, rest_server(model, port=int(address.rsplit(":", 1)[1])):
+        assert client.sample(7, seed=3).images[0, 0, 2] == 3
+
+
 def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch):
     def drip(door, ask):
         for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200:
