@@ -1,0 +1,229 @@
+"""Attacks on the local server, and what it survives.
+
+    python -m export --out models/ddpm
+    python -m benchmarks.attacks --model-base-path models/ddpm
+    python -m benchmarks.attacks --only fuzz,flood
+
+After each attack the server must be the same process, draw the reference pictures bit for bit by both doors, hold about
+as much memory as before and no more files, and have raised no exception that it did not expect. While it lasts, two
+honest clients ask for pictures that are known, and must get them. Exit status 1 if anything of this is not so.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import sys
+import threading
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tyro
+
+from benchmarks import attacks_clients, attacks_requests, attacks_versions, machine
+from benchmarks.attacks_doors import GrpcDoor, RestDoor, Tally, predict_body, predict_message, read_image
+from benchmarks.attacks_target import Target, Truth
+
+ATTACKS = {
+    "bytes": attacks_requests.bytes_as_tensors,
+    "fuzz": attacks_requests.fuzz,
+    "sizes": attacks_requests.sizes,
+    "guidance": attacks_requests.guidance,
+    "hang-up": attacks_clients.hang_up,
+    "flood": attacks_clients.flood,
+    "kill-export": attacks_versions.kill_export,
+    "half-copy": attacks_versions.half_copy,
+    "slow-copy": attacks_versions.slow_copy,
+    "reload": attacks_versions.reload,
+}
+CROWDED = {"flood", "hang-up"}  # the queue may be full, and say so to honest clients too
+MEMORY = 256  # MiB that one attack may leave behind: memory that the allocators keep
+SETTLING = 60  # seconds for closed connections to be noticed, and for abandoned work to end
+HONEST_PAUSE = 0.05  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How hard each attack is.
+
+    Args:
+        preset: Preset that is exported again and again, and killed.
+        requests: Malformed requests that must be refused.
+        clients: Clients of the flood.
+        seconds: Length of the flood.
+        hang_ups: Clients that hang up.
+        silent: Clients of each door that fall silent meanwhile.
+        kills: Exports that are killed.
+        half_copies: Kinds of half-copied versions.
+        reloads: New versions under load.
+    """
+
+    preset: str | pathlib.Path = "mnist"
+    requests: int = 10_000
+    clients: int = 200
+    seconds: float = 60.0
+    hang_ups: int = 400
+    silent: int = 100
+    kills: int = len(attacks_versions.STAGES)
+    half_copies: int = len(attacks_versions.SPOILT)
+    reloads: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What an attack did, and what was left.
+
+    Args:
+        seconds: How long it took.
+        codes: Counter of what came back.
+        honest: Answers that honest clients got, all of them right.
+        before, after: Usage.
+        faults: What did not survive, in words; empty if all did.
+    """
+
+    seconds: float
+    codes: dict
+    honest: int
+    before: object
+    after: object
+    faults: list[str]
+
+
+def watched(name, target, truth, scale, attack=None):
+    """Attack once, and look at what is left.
+
+    Args:
+        name: Name in ATTACKS.
+        target: Target.
+        truth: Truth.
+        scale: Scale.
+        attack: Function instead of the one of that name.
+
+    Returns:
+        Outcome.
+    """
+    tally, honest = Tally(), Tally()
+    _check_references(target, truth, tally)
+    before, raised = target.usage(), target.tracebacks()
+    start = time.monotonic()
+    with _honest_clients(target, truth, honest, crowded=name in CROWDED):
+        (attack or ATTACKS[name])(target, truth, tally, scale)
+    seconds = time.monotonic() - start
+    if not target.alive():
+        return Outcome(seconds, tally.codes, 0, before, before, [*tally.faults, "the server is dead"])
+    _check_references(target, truth, tally)
+    after = _settled(target, before)
+    if after.files > before.files:
+        tally.fault(f"files: {before.files} before, {after.files} after")
+    if after.memory > before.memory + MEMORY:
+        tally.fault(f"memory: {before.memory:.0f} MiB before, {after.memory:.0f} after")
+    if target.tracebacks() > raised:
+        tally.fault(f"{target.tracebacks() - raised} exceptions in the log")
+    right = honest.codes["gRPC OK"] + honest.codes["REST 200"]
+    if not right:
+        tally.fault("no honest client was answered")
+    return Outcome(seconds, tally.codes, right, before, after, tally.faults + honest.faults)
+
+
+@contextlib.contextmanager
+def _honest_clients(target, truth, tally, *, crowded):
+    """A client at each door that asks for known pictures while the block runs."""
+    stop = threading.Event()
+
+    def ask(door, messages):
+        i = 0
+        while True:  # once at least
+            i = (i + 1) % len(messages)
+            answer = tally.count(door.send(messages[i]))
+            refused = crowded and answer.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")
+            if not answer.fine and not refused:
+                tally.fault(f"an honest client got {answer.code}: {answer.text[:200]}")
+            elif answer.fine and not np.array_equal(read_image(answer), truth.images[i]):
+                tally.fault(f"an honest client got a wrong picture by {answer.code}")
+            if stop.wait(HONEST_PAUSE):
+                return door.close()
+
+    messages = [predict_message(request).SerializeToString() for request in truth.requests]
+    jobs = (GrpcDoor(target.port), messages), (RestDoor(target.rest_port), [predict_body(r) for r in truth.requests])
+    threads = [threading.Thread(target=ask, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _check_references(target, truth, tally):
+    """Known pictures, one by one and by both doors."""
+    grpc, rest = GrpcDoor(target.port), RestDoor(target.rest_port)
+    for request, image in zip(truth.requests[:2], truth.images):
+        for answer in (grpc.send(predict_message(request).SerializeToString()), rest.send(predict_body(request))):
+            if not answer.fine:
+                tally.fault(f"a reference picture did not come: {answer.code} {answer.text[:200]}")
+            elif not np.array_equal(read_image(answer), image):
+                tally.fault(f"a reference picture is another one by {answer.code}")
+    grpc.close()
+
+
+def _settled(target, before):
+    """Usage when connections that were closed are gone, or when that takes too long."""
+    end = time.monotonic() + SETTLING
+    while (usage := target.usage()).files > before.files and time.monotonic() < end:
+        time.sleep(0.2)
+    return usage
+
+
+def line(name, outcome):
+    """One line of the table."""
+    came = ", ".join(f"{code} {count}" for code, count in sorted(outcome.codes.items()))
+    memory, files = ((getattr(outcome.before, key), getattr(outcome.after, key)) for key in ("memory", "files"))
+    return (
+        f"| {name} | {outcome.seconds:.0f} | {came} | {outcome.honest} | {memory[0]:.0f} → {memory[1]:.0f} "
+        f"| {files[0]} → {files[1]} | {len(outcome.faults) or 'none'} |"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Attack a local server with a copy of a model, and print what it survived."""
+
+    model_base_path: pathlib.Path = pathlib.Path("models/ddpm")
+    only: str = ",".join(ATTACKS)
+    """Names of attacks, with commas."""
+    scale: Scale = dataclasses.field(default_factory=Scale)
+
+
+def main():
+    """Attack, print the table.
+
+    Returns:
+        Exit status: 1 if something did not survive.
+    """
+    arguments = tyro.cli(Arguments, description=__doc__)
+    names = arguments.only.split(",")
+    if unknown := set(names) - set(ATTACKS):
+        raise SystemExit(f"error: `only` must be of {', '.join(ATTACKS)}. Received: {', '.join(sorted(unknown))}")
+    target = Target(arguments.model_base_path)
+    truth, faults = Truth(target.base / "1"), []
+    try:
+        print(machine.describe())
+        print("| attack | s | what came back | honest answers | memory MiB | files | faults |\n" + "|---" * 7 + "|")
+        for name in names:
+            outcome = watched(name, target, truth, arguments.scale)
+            print(line(name, outcome), flush=True)
+            faults += [f"{name}: {fault}" for fault in outcome.faults]
+            if not target.alive():
+                break
+    finally:
+        status = target.stop()
+    print(f"\nThe server stopped with exit status {status}. " + ("\n".join(faults) if faults else "No faults."))
+    return 1 if faults or status else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The two doors of a server as an attacker uses them: bytes in, code and bytes out, and which codes may come."""
+
+import collections
+import dataclasses
+import http.client
+import json
+import threading
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+REST_PREDICT = "/v1/models/ddpm:predict"
+DEADLINE = 120
+NO_MESSAGE = "no message of its type"  # what may be INTERNAL: gRPC says so of bytes that do not parse
+FAULTS_KEPT = 20
+
+EXPECTED = {
+    *(f"gRPC {code}" for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
+    *(f"gRPC {code}" for code in ("RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")),
+    *(f"REST {status}" for status in (200, 400, 404, 405, 413, 417, 429, 501, 504)),
+    "REST closed",  # before all of a body that is refused was read
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Args:
+        code: "gRPC NAME" or "REST status".
+        text: The error's words.
+        body: Bytes of the answer.
+    """
+
+    code: str
+    text: str = ""
+    body: bytes = b""
+
+    @property
+    def fine(self):
+        """Whether it is an answer and no error."""
+        return self.code in ("gRPC OK", "REST 200")
+
+
+class Tally:
+    """What several threads saw: codes, and faults in words."""
+
+    def __init__(self):
+        self.codes = collections.Counter()
+        self.faults = []
+        self._lock = threading.Lock()
+
+    def count(self, answer):
+        """Count an answer; one that may not come is a fault."""
+        with self._lock:
+            self.codes[answer.code] += 1
+        parsed = answer.code == "gRPC INTERNAL" and NO_MESSAGE in answer.text
+        if not (answer.code in EXPECTED or parsed):
+            self.fault(f"{answer.code}: {answer.text[:300]}")
+        elif not answer.fine and not answer.text:
+            self.fault(f"{answer.code} says nothing")
+        return answer
+
+    def note(self, name):
+        """Count something that is no answer."""
+        with self._lock:
+            self.codes[name] += 1
+
+    def full(self):
+        """Whether there are faults enough to stop."""
+        return len(self.faults) >= FAULTS_KEPT
+
+    def fault(self, text):
+        """Keep a fault, if there are few."""
+        with self._lock:
+            if len(self.faults) < FAULTS_KEPT:
+                self.faults.append(text)
+
+
+class GrpcDoor:
+    """A connection that sends bytes as they are.
+
+    Args:
+        port: Port on this machine.
+        options: More options of the channel.
+    """
+
+    def __init__(self, port, **options):
+        limits = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        local = [("grpc.use_local_subchannel_pool", 1)]
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [*limits, *local], **options)
+
+    def send(self, message, *, method=PREDICT, timeout=DEADLINE):
+        """Send bytes and wait."""
+        try:
+            return Answer("gRPC OK", body=self.channel.unary_unary(method)(message, timeout=timeout))
+        except grpc.RpcError as error:
+            return Answer(f"gRPC {error.code().name}", error.details() or "")
+
+    def close(self):
+        """End the connection."""
+        self.channel.close()
+
+
+class RestDoor:
+    """HTTP, a connection for each request.
+
+    Args:
+        port: Port on this machine.
+    """
+
+    def __init__(self, port):
+        self.port = port
+
+    def send(self, body, *, path=REST_PREDICT, method="POST", headers=None):
+        """Send a body, bytes or what JSON can say, and wait."""
+        body = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            content = response.read()
+        except ConnectionError as error:
+            return Answer("REST closed", str(error))
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(f"REST {type(error).__name__}", str(error))
+        finally:
+            connection.close()
+        text = content.decode() or response.reason  # an answer to HEAD has no body
+        return Answer(f"REST {response.status}", "" if response.status == 200 else text, content)
+
+    def close(self):
+        """Nothing is kept."""
+
+
+def predict_message(inputs, *, signature="sample"):
+    """PredictRequest of arrays."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "ddpm", signature
+    for alias, array in inputs.items():
+        request.inputs[alias].CopyFrom(tf.make_tensor_proto(array))
+    return request
+
+
+def predict_body(inputs, *, signature="sample"):
+    """The same as what JSON can say."""
+    return {"signature_name": signature, "inputs": {alias: array.tolist() for alias, array in inputs.items()}}
+
+
+def read_answer(body):
+    """Bytes of a PredictResponse -> dict of alias -> array, by TensorFlow's own reader."""
+    response = predict_pb2.PredictResponse.FromString(body)
+    return {alias: tf.make_ndarray(tensor) for alias, tensor in response.outputs.items()}
+
+
+def read_image(answer):
+    """The image in an answer of `sample` by either door, uint8 (N, H, W, C)."""
+    if answer.code == "gRPC OK":
+        return read_answer(answer.body)["image"]
+    return np.array(json.loads(answer.body)["outputs"], "uint8")
