@@ -9,6 +9,7 @@ as much memory as before and no more files, and have raised no exception that it
 honest clients ask for pictures that are known, and must get them. Exit status 1 if anything of this is not so.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -106,7 +107,7 @@ def watched(name, target, truth, scale, attack=None):
     """
     tally, honest = Tally(), Tally()
     _check_references(target, truth, tally)
-    before, raised = target.usage(), target.tracebacks()
+    before, raised = target.usage(), len(target.raised())
     start = time.monotonic()
     with _honest_clients(target, truth, honest, crowded=name in CROWDED):
         (attack or ATTACKS[name])(target, truth, tally, scale)
@@ -119,8 +120,8 @@ def watched(name, target, truth, scale, attack=None):
         tally.fault(f"files: {before.files} before, {after.files} after")
     if after.memory > before.memory + MEMORY:
         tally.fault(f"memory: {before.memory:.0f} MiB before, {after.memory:.0f} after")
-    if target.tracebacks() > raised:
-        tally.fault(f"{target.tracebacks() - raised} exceptions in the log")
+    for error, count in collections.Counter(target.raised()[raised:]).items():
+        tally.fault(f"in the log {count} times: {error[:300]}")
     right = honest.codes["gRPC OK"] + honest.codes["REST 200"]
     if not right:
         tally.fault("no honest client was answered")

@@ -137,7 +137,7 @@ def _content(request, random):
     tensor = _tensor(request, random)
     content = tensor.tensor_content or b"\0\0\0\0"
     short = content[: random.integers(len(content))]
-    tensor.tensor_content = [short, content + b"x", content * 1000][random.integers(3)]
+    tensor.tensor_content = [short, content + b"x", content[:1000] * 1000][random.integers(3)]
 
 
 def _values(request, random):

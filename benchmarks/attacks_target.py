@@ -112,9 +112,10 @@ class Target:
         """Whether the process runs."""
         return self.process.poll() is None
 
-    def tracebacks(self):
-        """Number of exceptions that nobody expected, as the log has them."""
-        return self.log.read_text(errors="replace").count("Traceback (most recent call last)")
+    def raised(self):
+        """What nobody expected, as the log has it: the last line of each traceback."""
+        parts = self.log.read_text(errors="replace").split("Traceback (most recent call last)")[1:]
+        return [next((line for line in part.splitlines()[1:] if re.match(r"[\w.]+(:|$)", line)), "?") for part in parts]
 
     def newest(self):
         """Number of the highest numbered folder."""

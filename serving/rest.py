@@ -131,6 +131,8 @@ async def _errors_as_json(request, handler):
         return _error(HTTP_STATUS.get(error.code, 500), error.message)
     except web.HTTPException as error:
         return _error(error.status, error.text or error.reason)
+    except web.RequestPayloadError as error:  # not compressed as it says, or broken chunks
+        return _error(400, f"The body cannot be read: {error}")
     except ConnectionError:  # nobody reads this
         return _error(400, "The connection was lost")
     except Exception as error:

@@ -10,11 +10,14 @@ infinity are bare words, which JSON does not have, and which Python and TensorFl
 import base64
 import binascii
 import json
+import reprlib
 
 import numpy as np
 
 from serving import predict, tensors
 from serving.refusal import INTERNAL, INVALID_ARGUMENT, RefusalError
+
+LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
 
 
 def read_body(body, signatures):
@@ -111,19 +114,21 @@ def _array(value, alias, dtype):
     expected = tensors.TYPES[dtype][1]
     if expected.kind == "O":
         return _strings(value, alias)
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError) as error:  # lists of different lengths
-        raise _wrong(f"`{alias}` must be lists of equal lengths") from error
-    kinds = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}[expected.kind]
-    if array.size and array.dtype.kind not in kinds:
-        raise _wrong(f"`{alias}` must be of type {tensors.type_name(dtype)}. Received: {value!r:.60}")
+    array = np.array(value, object)  # as it is: among strings, NumPy makes each as long as the longest
+    types = set(map(type, array.ravel()))
+    if list in types:
+        raise _wrong(f"`{alias}` must be lists of equal lengths")
+    if not types <= LEAVES[expected.kind]:
+        raise _wrong(f"`{alias}` must be of type {tensors.type_name(dtype)}. Received: {reprlib.repr(value):.60}")
     if array.size and expected.kind in "iu":
         limits = np.iinfo(expected)
-        if int(array.min()) < limits.min or int(array.max()) > limits.max:
-            raise _wrong(f"`{alias}` must be in {limits.min}..{limits.max}. Received: {value!r:.60}")
-    with np.errstate(over="ignore"):  # infinity, which is the model's to refuse
-        return array.astype(expected)
+        if array.min() < limits.min or array.max() > limits.max:
+            raise _wrong(f"`{alias}` must be in {limits.min}..{limits.max}. Received: {reprlib.repr(value):.60}")
+    try:
+        with np.errstate(over="ignore"):  # infinity, which is the model's to refuse
+            return array.astype(expected)
+    except OverflowError as error:  # an integer of hundreds of digits
+        raise _wrong(f"`{alias}` must be of type {tensors.type_name(dtype)}. Received: {error}") from error
 
 
 def _strings(value, alias):
@@ -131,11 +136,11 @@ def _strings(value, alias):
         if isinstance(leaf, str):
             return leaf.encode("utf-8", "surrogatepass")
         if not isinstance(leaf, dict) or set(leaf) != {"b64"} or not isinstance(leaf["b64"], str):
-            raise _wrong(f"`{alias}` must be strings or {{'b64': ...}}. Received: {leaf!r:.60}")
+            raise _wrong(f"`{alias}` must be strings or {{'b64': ...}}. Received: {reprlib.repr(leaf):.60}")
         try:
             return base64.b64decode(leaf["b64"], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise _wrong(f"`{alias}` must be base64. Received: {leaf['b64']!r:.60}") from error
+            raise _wrong(f"`{alias}` must be base64. Received: {reprlib.repr(leaf['b64']):.60}") from error
 
     leaves = _map(to_bytes, value)
     array = np.empty(_shape(leaves), object)

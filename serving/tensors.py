@@ -7,12 +7,14 @@ Deviation: a message of a few bytes can so ask for terabytes; here what is repea
 quantised and bfloat16 tensors, and strings packed into `tensor_content`, are refused.
 """
 
+import itertools
 import math
 
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 MAX_REPEATED = 2**20
+MAX_RANK = 64  # NumPy's; the product of a million sizes would take the interpreter minutes
 
 # dtype: (its field, NumPy's type, DataTypeString)
 TYPES = {
@@ -56,7 +58,7 @@ def to_array(tensor):
     values = getattr(tensor, field)
     if count > max(len(values), MAX_REPEATED):
         raise ValueError(f"{len(values)} values cannot stand for {count}")
-    return _from_values(values[:count], dtype, count).reshape(shape)
+    return _from_values(values, dtype, count).reshape(shape)
 
 
 def to_proto(array, *, content=False):
@@ -87,6 +89,8 @@ def type_name(dtype):
 
 
 def _shape(shape):
+    if len(shape.dim) > MAX_RANK:
+        raise ValueError(f"a tensor must have at most {MAX_RANK} dimensions. Received: {len(shape.dim)}")
     sizes = [dim.size for dim in shape.dim]
     if min(sizes, default=0) < 0:  # `unknown_rank` is ignored, as TensorFlow does
         raise ValueError(f"sizes must not be negative. Received: {sizes}")
@@ -104,12 +108,11 @@ def _from_bytes(content, dtype, count):
 def _from_values(values, dtype, count):
     if not values:
         return np.full(count, b"" if dtype.kind == "O" else 0, dtype)
-    if dtype.kind == "O":
-        array = np.empty(len(values), dtype)
-        array[:] = values
-    elif dtype == np.float16:
-        array = np.fromiter(values, "int32", len(values)).astype("uint16").view("float16")
+    n = min(len(values), count)
+    first = itertools.islice(values, n)  # a slice would be a list: many times the memory of the array
+    if dtype == np.float16:
+        array = np.fromiter(first, "int32", n).astype("uint16").view("float16")
     else:  # small integers travel as int32 and wrap
         wide = "int32" if dtype.kind in "iu" and dtype.itemsize < 4 else dtype
-        array = np.fromiter(values, wide, len(values)).astype(dtype, copy=False)
-    return np.pad(array, (0, count - len(array)), "edge") if len(array) < count else array
+        array = np.fromiter(first, wide, n).astype(dtype, copy=False)
+    return np.pad(array, (0, count - n), "edge") if n < count else array
