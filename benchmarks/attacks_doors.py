@@ -16,6 +16,7 @@ REST_PREDICT = "/v1/models/ddpm:predict"
 DEADLINE = 120
 NO_MESSAGE = "no message of its type"  # what may be INTERNAL: gRPC says so of bytes that do not parse
 FAULTS_KEPT = 20
+ROUNDED = 2  # pixels that may be one grey level off in a batch of another size; alone, none may
 
 EXPECTED = {
     *(f"gRPC {code}" for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
@@ -68,6 +69,14 @@ class Tally:
         """Count something that is no answer."""
         with self._lock:
             self.codes[name] += 1
+
+    def compare(self, answer, image):
+        """Hold a picture, drawn together with others, against the one drawn alone."""
+        differences = np.abs(read_image(answer).astype(int) - image)
+        if differences.max() > 1 or np.count_nonzero(differences) > ROUNDED:
+            self.fault(f"{answer.code}: a wrong picture, {np.count_nonzero(differences)} pixels differ")
+        elif differences.any():
+            self.note("pixel rounded otherwise")
 
     def full(self):
         """Whether there are faults enough to stop."""

@@ -12,7 +12,7 @@ import json
 import logging
 import re
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2
 
@@ -69,7 +69,12 @@ class RestServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         # Without handler_cancellation the work of a client that hung up would go on.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=self._timeout, handle_signals=False
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=self._timeout,
+            handle_signals=False,
+            logger=_http_log(),
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, reuse_port=False)
@@ -121,6 +126,21 @@ class RestServer:
             size = sum(array.size for array in outputs.values())
             text = await _beside(size, lambda: rest_json.write_body(outputs, rows=rows))
             return web.Response(text=text, content_type="application/json")
+
+
+def _http_log():
+    """aiohttp's log, in which what a client did wrong is one line and no traceback."""
+
+    def shorten(record):
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (http_exceptions.HttpProcessingError, web.RequestPayloadError)):
+            record.msg, record.args = f"{record.getMessage()}: {' '.join(str(error).split()):.200}", ()
+            record.exc_info = None
+        return True
+
+    log = logger.getChild("http")
+    log.filters = [shorten]
+    return log
 
 
 @web.middleware
