@@ -23,7 +23,7 @@ class Export:
     out: pathlib.Path = pathlib.Path("models/ddpm")
     """Folder of the model; the version becomes a folder in it."""
     sampler: str | None = None
-    """ddpm, ddim or dpm_solver_pp_2m. Default: the preset's own, as for the next two."""
+    """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's own, as for the next two."""
     steps: int | None = None
     w: float | None = None
     """Guidance that clients use unless they say another."""

@@ -17,7 +17,7 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
         w: Guidance, float or array: 0 ignores the digit, 1 is the conditional model, more is more typical and less
             diverse. None: the preset's own.
         seed: int or array of ints in 0 ... 2^63 - 1; None draws fresh seeds.
-        sampler: "ddpm", "ddim" or "dpm_solver_pp_2m"; None: the preset's own.
+        sampler: One of `samplers.SAMPLERS`, such as "ddpm" or "ddim"; None: the preset's own.
         steps: Number of steps, 1 ... T; None: the preset's own.
         preset: Name of a shipped preset, or a folder written by train.py.
         progress: Called with the number of images drawn after each batch.

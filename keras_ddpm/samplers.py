@@ -67,16 +67,39 @@ def dpm_solver_pp_2m(alpha_bar_t, alpha_bar_s):
     """
     alpha_t, sigma_t = np.sqrt(alpha_bar_t), np.sqrt(1 - alpha_bar_t)
     alpha_s, sigma_s = np.sqrt(alpha_bar_s), np.sqrt(1 - alpha_bar_s)
-    with np.errstate(divide="ignore"):  # lambda is -inf where no signal is left, +inf where no noise is left
-        h = np.log(alpha_s / sigma_s) - np.log(alpha_t / sigma_t)
-    half_over_r = np.zeros_like(h)
-    half_over_r[1:-1] = 0.5 * h[1:-1] / h[:-2]
+    half_over_r = _half_over_r(alpha_bar_t, alpha_bar_s)
     weight = alpha_s - sigma_s / sigma_t * alpha_t  # = -alpha_s (e^-h - 1)
     a, b, c = sigma_s / sigma_t, weight * (1 + half_over_r), -weight * half_over_r
     return np.stack([a, b, c, np.zeros_like(a)], axis=-1)
 
 
-SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver_pp_2m": dpm_solver_pp_2m}
+def dpm_solver_pp_2m_sde(alpha_bar_t, alpha_bar_s):
+    """SDE-DPM-Solver++ (2M): DDPM's step made second order, so that noise keeps mending errors in few steps.
+
+    x_s = sigma_s / sigma_t e^-h x_t + alpha_s (1 - e^-2h) ((1 + 1 / 2r) x_0 - 1 / 2r x_0') + d noise,
+    d = sigma_s sqrt(1 - e^-2h)
+
+    with h and r as in `dpm_solver_pp_2m`. Without the term of x_0' this is `ddpm`.
+
+    Args:
+        alpha_bar_t, alpha_bar_s: See `ddpm`.
+
+    Returns:
+        float64 (S, 4).
+
+    Reference: Lu et al., arXiv 2211.01095, SDE-DPM-Solver++ (2M).
+    """
+    a, b, d = ddpm(alpha_bar_t, alpha_bar_s)[:, [0, 1, 3]].T
+    half_over_r = _half_over_r(alpha_bar_t, alpha_bar_s)
+    return np.stack([a, b * (1 + half_over_r), -b * half_over_r, d], axis=-1)
+
+
+SAMPLERS = {
+    "ddpm": ddpm,
+    "ddim": ddim,
+    "dpm_solver_pp_2m": dpm_solver_pp_2m,
+    "dpm_solver_pp_2m_sde": dpm_solver_pp_2m_sde,
+}
 
 
 def trailing_times(T, steps):
@@ -147,3 +170,13 @@ def loop(denoise, x_T, times, columns, *, noise=None):
         steps["noise"] = noise
     _, path = ops.scan(step, (x_T, ops.zeros_like(x_T)), steps)
     return path
+
+
+def _half_over_r(alpha_bar_t, alpha_bar_s):
+    """1 / 2r = h / 2h' of each step; 0 in the first, which follows none, and in the last, where h is infinite."""
+    snr_t, snr_s = alpha_bar_t / (1 - alpha_bar_t), alpha_bar_s[:-1] / (1 - alpha_bar_s[:-1])
+    with np.errstate(divide="ignore"):  # lambda is -inf where no signal is left
+        h = 0.5 * (np.log(snr_s) - np.log(snr_t[:-1]))  # lambda = ln(alpha / sigma)
+    half_over_r = np.zeros_like(snr_t)
+    half_over_r[1:-1] = 0.5 * h[1:] / h[:-1]
+    return half_over_r

@@ -17,6 +17,7 @@ from keras_ddpm.diffusion import Diffusion
 pytestmark = pytest.mark.neutral
 CASES = json.loads((pathlib.Path(__file__).parent / "golden" / "diffusers.json").read_text())["cases"]
 DDIMS = [functools.partial(samplers.ddim, eta=eta) for eta in (0.0, 0.5, 1.0)]
+ALL = [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m, samplers.dpm_solver_pp_2m_sde]
 
 
 def gaussian_denoiser(diffusion, mean, std):
@@ -64,7 +65,7 @@ def point_denoiser(diffusion, points):
     return denoise
 
 
-@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m], ids=str)
+@pytest.mark.parametrize("sampler", ALL, ids=str)
 @pytest.mark.parametrize("schedule", [schedules.scaled_linear, schedules.cosine])
 def test_an_exact_denoiser_recovers_its_data(sampler, schedule):
     random = np.random.default_rng(0)
@@ -89,7 +90,7 @@ def test_ddim_with_eta_1_is_ddpm(T, data):
 
 
 @given(T=st.integers(20, 300), steps=st.integers(1, 20))
-@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m], ids=str)
+@pytest.mark.parametrize("sampler", ALL, ids=str)
 def test_every_sampler_keeps_the_true_marginals_mean(sampler, T, steps):
     """If x_0 is known, x_t = alpha_t x_0 must lead to x_s = alpha_s x_0 (times the noise-free part)."""
     table = schedules.cosine(T)
@@ -100,14 +101,35 @@ def test_every_sampler_keeps_the_true_marginals_mean(sampler, T, steps):
     assert np.all(np.isfinite([a, b, c, d])) and (a[-1], b[-1], c[-1], d[-1]) == pytest.approx((0, 1, 0, 0), abs=1e-9)
 
 
-@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS], ids=str)
-def test_stochastic_samplers_keep_the_marginals_variance(sampler):
+@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m_sde], ids=str)
+def test_samplers_keep_the_marginals_variance(sampler):
     """Var(x_s | x_0) = a^2 sigma_t^2 + d^2 must be sigma_s^2."""
     table = schedules.cosine(100)
     times = samplers.trailing_times(100, 30)
     a, _, _, d = samplers.coefficients(sampler, table, times).T
     ab_t, ab_s = table[times], np.append(table[times[1:]], 1.0)
     np.testing.assert_allclose(a**2 * (1 - ab_t) + d**2, 1 - ab_s, atol=1e-9)
+
+
+@given(T=st.integers(20, 1000), data=st.data())
+def test_sde_dpm_solver_without_its_correction_is_ddpm(T, data):
+    times, table = samplers.trailing_times(T, data.draw(st.integers(1, T))), schedules.cosine(T)
+    a, b, c, d = samplers.coefficients(samplers.dpm_solver_pp_2m_sde, table, times).T
+    np.testing.assert_allclose(
+        np.stack([a, b + c, 0 * c, d], -1), samplers.coefficients(samplers.ddpm, table, times), atol=1e-9
+    )
+
+
+def test_sde_dpm_solvers_columns_are_those_of_the_paper():
+    table, times = schedules.scaled_linear(100), samplers.trailing_times(100, 7)
+    alpha, sigma = np.sqrt(np.append(table[times], 1.0)), np.sqrt(1 - np.append(table[times], 1.0))
+    columns = samplers.coefficients(samplers.dpm_solver_pp_2m_sde, table, times)
+    for i in range(1, 6):
+        lambdas = np.log(alpha[i - 1 : i + 2] / sigma[i - 1 : i + 2])
+        h, r = lambdas[2] - lambdas[1], (lambdas[1] - lambdas[0]) / (lambdas[2] - lambdas[1])
+        b = alpha[i + 1] * (1 - np.exp(-2 * h))
+        a, d = sigma[i + 1] / sigma[i] * np.exp(-h), sigma[i + 1] * np.sqrt(1 - np.exp(-2 * h))
+        np.testing.assert_allclose(columns[i], [a, b * (1 + 0.5 / r), -b * 0.5 / r, d], atol=1e-9)
 
 
 def test_dpm_solver_is_second_order():
