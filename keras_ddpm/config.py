@@ -77,10 +77,10 @@ class TrainingConfig:
 class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
 
-    sampler: str = "dpm_solver_pp_2m"
+    sampler: str = "dpm_solver_pp_2m_sde"
     steps: int = 20
-    w: float = 2.0
-    guidance_interval: tuple[float, float] | None = (0.4, 3.0)
+    w: float = 1.5
+    guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"
     eta: float = 0.0
