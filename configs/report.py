@@ -6,8 +6,9 @@ Linear betas 1e-4 ... 0.02 over T = 100 steps, eps-prediction, a four-level U-Ne
 class at the bottleneck alone, Adam, no average of the weights, unclipped ancestral sampling with w = 3. Building it
 warns: x_T is not noise. Expect tangles of strokes on grey.
 
-Deviation: weight decay is decoupled (AdamW); the validation noise is fixed, so that the plateau is about the model; and
-the report gives neither the widths of its network nor the patience of its early stopping.
+Deviation: weight decay is decoupled (AdamW); the times of a batch are spread evenly (see `DDPM.draw_t`); the validation
+noise is fixed, so that the plateau is about the model. The report gives neither the widths of its network nor the
+patience of its early stopping.
 """
 
 from keras_ddpm.config import Config, DataConfig, DiffusionConfig, NetworkConfig, SamplingConfig, TrainingConfig

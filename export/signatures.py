@@ -71,6 +71,7 @@ def build(network, diffusion, sampling, *, metadata):
         return {"eps": diffusion.eps(x_0, x_t, t), "x_0": x_0}
 
     def describe(digit):
+        digit = checked({"digit": digit})["digit"]  # a small message can claim a million rows
         return {"metadata": tf.repeat(json.dumps(metadata), tf.shape(digit)[0])}
 
     return {

@@ -43,6 +43,8 @@ class Generator(keras.Model):
         x_0 (B, steps, H, W, C), where x_s is the state after each step and x_0 the estimate that led to it.
     """
 
+    # Deviation: no `get_config`. A preset is kept as configuration and weights, and leaves as a SavedModel (export/).
+
     def __init__(
         self,
         network,

@@ -40,6 +40,8 @@ class DDPM(keras.Model):
         >>> model.fit(Batches(images, labels, batch_size=128), epochs=50)
     """
 
+    # Deviation: no `get_config`. A run is kept as configuration and weights (presets.py), not as a pickled object.
+
     def __init__(self, network, diffusion, *, num_classes, p_uncond=0.1, ema_decay=0.9995, seed=0, **kwargs):
         super().__init__(dtype="float32", **kwargs)  # the network alone is in mixed precision
         if not 0 <= p_uncond <= 1 or not 0 <= ema_decay < 1:

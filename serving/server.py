@@ -24,14 +24,13 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.options import Options
 from serving.rest import RestServer
-from serving.services import ModelService, ParseErrors, PredictionService
+from serving.services import MAX_MESSAGE, ModelService, ParseErrors, PredictionService
 from serving.ssl_config import read_credentials
 from serving.version import Version
 from serving.versions import Versions
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE = 64 * 2**20
 THREADS = 4  # signatures that run at the same time
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
 

@@ -18,6 +18,7 @@ from serving.refusal import RefusalError
 logger = logging.getLogger(__name__)
 
 STATUS = {status.value[0]: status for status in grpc.StatusCode}
+MAX_MESSAGE = 64 * 2**20
 LARGE = 2**16  # bytes; decoding more than that would keep everybody else waiting
 
 
@@ -81,13 +82,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             call = await asyncio.to_thread(read) if request.ByteSize() > LARGE else read()
             remaining = context.time_remaining()
             outputs = await version.run(call, timeout=self._timeout if remaining is None else remaining)
-            return predict.write_response(
+            response = predict.write_response(
                 outputs,
                 name=self._versions.name,
                 version=version.number,
                 signature=call.signature,
                 content=self._content,
             )
+            if (size := response.ByteSize()) > MAX_MESSAGE:
+                raise RefusalError(
+                    refusal.RESOURCE_EXHAUSTED,
+                    f"An answer must have at most {MAX_MESSAGE} bytes, this one has {size}. Ask for fewer rows.",
+                )
+            return response
 
     @answers
     async def GetModelMetadata(self, request, context):
@@ -145,8 +152,6 @@ def model_status(entries):
         status = response.model_version_status.add(version=entry.number, state=int(entry.state))
         status.status.SetInParent()  # OK
         if entry.error is not None:
-            status.status.error_code = getattr(
-                entry.error, "code", getattr(entry.error, "error_code", refusal.INTERNAL)
-            )
-            status.status.error_message = str(entry.error)[: refusal.LONGEST_MESSAGE]
+            status.status.error_code = entry.error.code
+            status.status.error_message = entry.error.message
     return response

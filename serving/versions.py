@@ -15,7 +15,7 @@ import logging
 import os
 import pathlib
 
-from serving.refusal import INVALID_ARGUMENT, NOT_FOUND, RefusalError
+from serving.refusal import INTERNAL, INVALID_ARGUMENT, NOT_FOUND, RefusalError
 from serving.version import Version
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Entry:
 
     number: int
     state: State = State.START
-    error: Exception | None = None
+    error: RefusalError | None = None
     files: tuple = ()
     version: Version | None = None
     uses: int = 0
@@ -166,7 +166,9 @@ class Versions:
         try:
             entry.version = await asyncio.to_thread(self._load, path)
         except Exception as error:
-            entry.state, entry.error = State.END, error
+            # Not the exception itself: its traceback would keep the graph that did not load.
+            code = getattr(error, "code", getattr(error, "error_code", INTERNAL))
+            entry.state, entry.error = State.END, RefusalError(code, str(error))
             logger.error("%s version %d did not load: %s", self.name, entry.number, error)
             return False
         entry.state = State.AVAILABLE
