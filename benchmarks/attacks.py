@@ -42,7 +42,7 @@ ATTACKS = {
 CROWDED = {"flood", "hang-up"}  # the queue may be full, and say so to honest clients too
 MEMORY = 256  # MiB that one attack may leave behind: memory that the allocators keep
 SETTLING = 60  # seconds for closed connections to be noticed, and for abandoned work to end
-HONEST_PAUSE = 0.05  # seconds
+HONEST_PAUSE = 0.2  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Scale:
         kills: Exports that are killed.
         half_copies: Kinds of half-copied versions.
         reloads: New versions under load.
+        steady: Clients meanwhile; fewer than the queue holds, so that nobody may be refused.
+        many: Elements of the largest tensor that is sent.
     """
 
     preset: str | pathlib.Path = "mnist"
@@ -70,6 +72,8 @@ class Scale:
     kills: int = len(attacks_versions.STAGES)
     half_copies: int = len(attacks_versions.SPOILT)
     reloads: int = 4
+    steady: int = 12
+    many: int = 50_000_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmarks.attacks_doors import GrpcDoor, RestDoor, predict_body, predict_m
 
 AVAILABLE, END = "AVAILABLE", "END"
 PATIENCE = 300  # seconds for a version to load, or an export to come as far as it must
-CLIENTS = 12  # fewer than the queue holds: nobody may be refused
+STEADY_PAUSE = 0.05  # seconds between two requests of a client: loading takes the processor too
 STAGES = (".partial-*", ".partial-*/saved_model.pb", ".partial-*/variables/*", ".partial-*/assets.extra/*")
 
 
@@ -36,7 +36,7 @@ def kill_export(target, truth, tally, scale):
 
 
 def half_copy(target, truth, tally, scale):
-    """Version folders with a part missing or cut short; the last one is then completed."""
+    """Version folders with a part missing or cut short: none is served."""
     for name, spoil in list(SPOILT.items())[: scale.half_copies]:
         folder = target.base / str(target.newest() + 1)
         shutil.copytree(truth.folder, folder.with_name(".spoilt"))
@@ -44,13 +44,7 @@ def half_copy(target, truth, tally, scale):
         folder.with_name(".spoilt").rename(folder)
         _settle(target, tally, int(folder.name), END)
         tally.note(f"half-copied: {name}")
-        last = name == list(SPOILT)[scale.half_copies - 1]
-        if last:
-            shutil.copytree(truth.folder, folder, dirs_exist_ok=True)
-            _settle(target, tally, int(folder.name), AVAILABLE)
-            tally.note("completed and served")
-        else:
-            shutil.rmtree(folder)
+        shutil.rmtree(folder)
 
 
 def slow_copy(target, truth, tally, scale):
@@ -74,8 +68,8 @@ def slow_copy(target, truth, tally, scale):
 
 def reload(target, truth, tally, scale):
     """New versions under load: every request of every client is answered, and right."""
-    stop, answered = threading.Event(), []
-    threads = [threading.Thread(target=_ask_on, args=(target, truth, tally, i, stop, answered)) for i in range(CLIENTS)]
+    stop, answered, clients = threading.Event(), [], range(scale.steady)
+    threads = [threading.Thread(target=_ask_on, args=(target, truth, tally, i, stop, answered)) for i in clients]
     for thread in threads:
         thread.start()
     try:
@@ -90,7 +84,7 @@ def reload(target, truth, tally, scale):
         stop.set()
         for thread in threads:
             thread.join()
-    if len(answered) < CLIENTS:
+    if len(answered) < len(clients):
         tally.fault(f"only {len(answered)} answers came while versions changed")
 
 
@@ -110,6 +104,7 @@ def _ask_on(target, truth, tally, i, stop, answered):
         else:
             tally.compare(answer, truth.images[i])
         answered.append(answer.code)
+        time.sleep(STEADY_PAUSE)
     door.close()
 
 

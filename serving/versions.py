@@ -169,7 +169,7 @@ class Versions:
             # Not the exception itself: its traceback would keep the graph that did not load.
             code = getattr(error, "code", getattr(error, "error_code", INTERNAL))
             entry.state, entry.error = State.END, RefusalError(code, str(error))
-            logger.error("%s version %d did not load: %s", self.name, entry.number, error)
+            logger.error("%s version %d did not load: %s", self.name, entry.number, entry.error)
             return False
         entry.state = State.AVAILABLE
         logger.info("%s version %d is AVAILABLE", self.name, entry.number)

@@ -1,0 +1,189 @@
+"""The attacks of `benchmarks.attacks`, each a small one, and that the watch over them sees what breaks."""
+
+import gc
+import itertools
+import weakref
+
+import numpy as np
+import pytest
+from serving_small import request_arrays, write_model
+from serving_wire import calling, refused
+from tensorflow.core.framework import tensor_pb2
+
+from benchmarks import attacks
+from benchmarks.attacks_doors import REST_PREDICT, Answer, GrpcDoor, Tally, predict_message
+from benchmarks.attacks_target import Target, Truth
+from serving import rest_json, server, tensors
+from serving.refusal import RefusalError
+from serving.versions import Versions
+
+
+@pytest.fixture(scope="module")
+def scale(small_preset):
+    return attacks.Scale(
+        preset=small_preset,
+        requests=240,
+        clients=40,
+        seconds=2,
+        hang_ups=32,
+        silent=5,
+        kills=1,
+        half_copies=2,
+        reloads=1,
+        steady=3,
+        many=2**21,
+    )
+
+
+@pytest.fixture(scope="module")
+def target(exported):
+    target = Target(exported)
+    yield target
+    assert target.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def truth(target):
+    truth = Truth(target.base / "1")
+    yield truth
+    truth.close()
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow if name == "slow-copy" else ())
+    for name in attacks.ATTACKS
+])  # fmt: skip
+def test_the_server_survives(target, truth, scale, name):
+    outcome = attacks.watched(name, target, truth, scale)
+    assert not outcome.faults, "\n".join(outcome.faults)
+    assert outcome.honest and outcome.codes
+    if name == "fuzz":
+        assert sum(outcome.codes.values()) >= scale.requests
+
+
+@pytest.mark.parametrize("answer, said", [
+    (Answer("gRPC UNKNOWN", "x"), "gRPC UNKNOWN: x"),
+    (Answer("gRPC INTERNAL", "ValueError: x"), "gRPC INTERNAL: ValueError: x"),
+    (Answer("REST 500", "x"), "REST 500: x"),
+    (Answer("gRPC NOT_FOUND"), "gRPC NOT_FOUND says nothing"),
+])  # fmt: skip
+def test_a_code_that_may_not_come_is_a_fault(answer, said):
+    tally = Tally()
+    tally.count(answer)
+    assert tally.faults == [said]
+
+
+def test_what_is_no_message_may_be_internal():
+    tally = Tally()
+    tally.count(Answer("gRPC INTERNAL", "The request is no message of its type: x"))
+    assert not tally.faults
+
+
+def test_a_wrong_picture_is_a_fault(target, truth):
+    door = GrpcDoor(target.port)
+    answer, tally = door.send(predict_message(truth.requests[1]).SerializeToString()), Tally()
+    door.close()
+    tally.compare(answer, truth.images[1])
+    assert not tally.faults
+    tally.compare(answer, truth.images[2])
+    assert "a wrong picture" in tally.faults[0]
+
+
+def test_a_wrong_answer_to_an_odd_request_is_a_fault(truth):
+    from benchmarks import attacks_grpc, attacks_rest
+    from benchmarks.attacks_doors import predict_body
+    from serving import predict
+
+    one, other = truth.requests[1:3]
+    response = predict.write_response(
+        truth.answer("sample", one), name="ddpm", version=1, signature="sample"
+    ).SerializeToString()
+    json = rest_json.write_body(truth.answer("sample", one), rows=False).encode()
+    tallies = [Tally(), Tally()]
+    for tally, request in zip(tallies, (one, other)):
+        message = predict_message(request).SerializeToString()
+        attacks_grpc.check_right(truth, tally, message, Answer("gRPC OK", body=response))
+        sent = {"body": __import__("json").dumps(predict_body(request)).encode(), "path": REST_PREDICT}
+        attacks_rest.check_right(truth, tally, sent, Answer("REST 200", body=json))
+    assert not tallies[0].faults and len(tallies[1].faults) == 2
+
+
+def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, monkeypatch):
+    monkeypatch.setattr(attacks, "SETTLING", 0.5)
+    monkeypatch.setattr(attacks, "MEMORY", -(2**20))
+    doors = []
+
+    def leak(target, truth, tally, scale):
+        doors.extend(GrpcDoor(target.port) for _ in range(10))
+        for door in doors:
+            door.send(b"")  # connects, and stays
+        with target.log.open("a") as log:
+            log.write("\nTraceback (most recent call last)\n  File x\nValueError: y\n")
+
+    faults = attacks.watched("bytes", target, truth, scale, attack=leak).faults
+    for door in doors:
+        door.close()
+    assert len(faults) == 3
+    assert faults[0].startswith("files: ") and faults[1].startswith("memory: ")
+    assert faults[2] == "in the log 1 times: ValueError: y"
+
+
+def test_a_tensor_of_many_dimensions_is_refused():
+    tensor = tensor_pb2.TensorProto(dtype="DT_INT32")
+    for _ in range(65):
+        tensor.tensor_shape.dim.add(size=2**62)
+    with pytest.raises(ValueError, match="at most 64 dimensions"):
+        tensors.to_array(tensor)
+
+
+def test_strings_among_numbers_take_no_more_memory_than_they_have(truth):
+    body = b'{"signature_name": "metadata", "inputs": {"digit": ["%s"%s]}}' % (b"x" * 10**7, b',""' * 10**6)
+    with pytest.raises(RefusalError, match="`digit` must be of type int32") as caught:  # 40 TB, if all were as long
+        rest_json.read_body(body, truth.signatures)
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("number", [2**200, 10**400])
+def test_a_number_of_hundreds_of_digits_is_refused(truth, number):
+    body = f'{{"inputs": {{"digit": [3], "w": [{number}], "seed": [1]}}}}'.encode()
+    if number == 10**400:
+        with pytest.raises(RefusalError, match="`w` must be of type float"):
+            rest_json.read_body(body, truth.signatures)
+    else:
+        assert np.isinf(rest_json.read_body(body, truth.signatures)[0].inputs["w"])  # the model refuses it
+
+
+def test_an_answer_that_is_too_large_is_refused_with_a_sentence(tmp_path):
+    write_model(tmp_path / "1")
+    million = tensor_pb2.TensorProto(dtype="DT_INT32", tensor_shape={"dim": [{"size": 2**20}]}, int_val=[1])
+    options = server.Options(model_base_path=tmp_path, port=0, rest_api_port=0)
+    with server.running(options) as local, calling(local) as caller:
+        code, message = refused(caller.predict, {"digit": million}, signature="metadata")
+        assert code == "RESOURCE_EXHAUSTED" and message.startswith("An answer must have at most 67108864 bytes")
+        assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
+
+
+def test_a_version_that_did_not_load_leaves_nothing_behind(tmp_path):
+    import asyncio
+
+    (tmp_path / "1").mkdir()
+    graphs = []
+
+    class Graph:
+        pass
+
+    def load(path):
+        graph = Graph()
+        graphs.append(weakref.ref(graph))
+        raise OSError(f"half of {graph}")
+
+    versions = Versions("ddpm", tmp_path, load)
+    assert not asyncio.run(versions.scan())
+    gc.collect()
+    assert graphs[0]() is None and "half of" in str(versions.errors()[0][1])
+
+
+def test_every_attack_is_in_the_docs(request):
+    page = (request.config.rootpath / "docs" / "serving.md").read_text()
+    missing = list(itertools.filterfalse(lambda name: f"| {name} |" in page, attacks.ATTACKS))
+    assert not missing
