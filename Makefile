@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark
+.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark attack
 
 setup: $(VENV)/.done
 
@@ -24,11 +24,10 @@ train: setup  ## the default model; pass flags with ARGS="--epochs 50"
 	$(BIN)/python train.py $(ARGS)
 
 export: setup  ## the next version of models/ddpm, verified; pass flags with ARGS="--steps 50"
-	$(BIN)/python -m export --out models/ddpm $(ARGS)
-	$(BIN)/python -m export verify models/ddpm
+	$(BIN)/python -m export $(ARGS)
 
-serve: setup  ## the local server, with a first version of the shipped model if there is none
-	ls -d models/ddpm/[0-9]* > /dev/null 2>&1 || $(MAKE) export
+serve: setup  ## the local server, with the shipped model, which is exported if models/ddpm has it not
+	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m serving.server --model-base-path models/ddpm
 
 test: setup
@@ -51,3 +50,9 @@ format: setup
 benchmark: setup  ## speed and memory on this machine
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m export --out models/ddpm --if-changed
+	$(BIN)/python -m benchmarks.serving --model-base-path models/ddpm
+
+attack: setup  ## what the local server survives: about five minutes
+	$(BIN)/python -m export --out models/ddpm --if-changed
+	$(BIN)/python -m benchmarks.attacks --model-base-path models/ddpm

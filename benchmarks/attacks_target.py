@@ -16,7 +16,7 @@ import tempfile
 
 import numpy as np
 
-from export.verify import find_version
+from export import versions
 from serving.servable import Servable
 
 REFERENCES = 8
@@ -89,7 +89,7 @@ class Target:
     def __init__(self, model_base_path):
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="attacks-"))
         self.base = self._folder / "ddpm"
-        shutil.copytree(find_version(model_base_path), self.base / "1")
+        shutil.copytree(versions.find(model_base_path), self.base / "1")
         self.log = self._folder / "server.log"
         command = [sys.executable, "-m", "serving.server", "--model-base-path", str(self.base), "--poll", "0.2"]
         command += ["--port", "0", "--rest-api-port", "0", "--queue", str(QUEUE)]

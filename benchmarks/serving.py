@@ -71,13 +71,13 @@ def overhead(path, address, *, rounds):
 
     `denoise` is one call of the network; both doors are asked in turn, so that the machine's moods hit both.
     """
-    from export.verify import find_version
+    from export import versions
     from serving.servable import Servable
 
-    servable = Servable(find_version(path))
-    x_t = np.zeros((1, *Client(address).metadata()["image_shape"]), "float32")
-    request = {"x_t": x_t, "t": np.zeros(1, "int32"), "digit": np.ones(1, "int32"), "w": np.ones(1, "float32")}
+    servable = Servable(versions.find(path))
     with Client(address) as client:
+        x_t = np.zeros((1, *client.metadata()["image_shape"]), "float32")
+        request = {"x_t": x_t, "t": np.zeros(1, "int32"), "digit": np.ones(1, "int32"), "w": np.ones(1, "float32")}
         doors = {
             "session": lambda: servable.run("denoise", request),
             "gRPC": lambda: client.predict("denoise", request),

@@ -31,7 +31,7 @@ def write(folder, facts):
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     path = folder / PLACE
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests(facts):
             request = predict_pb2.PredictRequest()

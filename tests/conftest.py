@@ -46,12 +46,26 @@ def small_preset(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def exported(small_preset, tmp_path_factory):
+def served_preset(small_preset, tmp_path_factory):
+    """The small preset, sampled as the shipped one is: second order, with noise, guided in an interval."""
+    import shutil
+
+    from keras_ddpm import config, presets
+
+    folder = shutil.copytree(small_preset, tmp_path_factory.mktemp("served") / "small")
+    small, image_shape, num_classes = presets.read_config(folder)
+    sampling = dataclasses.replace(config.SamplingConfig(), steps=5)
+    presets.write_config(folder, dataclasses.replace(small, sampling=sampling), image_shape, num_classes)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(served_preset, tmp_path_factory):
     """A model's folder with version 1 of the small preset, as a server wants it."""
     from export.savedmodel import export
 
     out = tmp_path_factory.mktemp("models") / "ddpm"
-    export(small_preset, out, every=2)
+    export(served_preset, out, every=2)
     return out
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_ddpm
 from export import __main__ as command
+from export import facts as export_facts
 from export import savedmodel, signatures, verify, warmup
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
@@ -39,9 +40,9 @@ def part(request, chosen):
     return {name: value[chosen] for name, value in request.items()}
 
 
-def test_a_session_draws_what_python_draws(servable, small_preset):
+def test_a_session_draws_what_python_draws(servable, served_preset):
     request = rows(7)
-    drawn = keras_ddpm.sample(request["digit"], request["w"], seed=request["seed"], preset=small_preset)
+    drawn = keras_ddpm.sample(request["digit"], request["w"], seed=request["seed"], preset=served_preset)
     served = servable.run("sample", request)["image"]
     assert served.dtype == np.uint8 and served.shape == (7, 28, 28, 1)
     assert np.ptp(served) > 100
@@ -71,11 +72,11 @@ def test_a_trajectory_starts_in_the_seeds_noise_and_ends_in_the_sample(servable)
     np.testing.assert_allclose(to_uint8(path["x_t"][:, -1]), servable.run("sample", request)["image"], atol=1)
 
 
-def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, small_preset):
+def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, served_preset):
     request, t = rows(4), np.array([0, 10, 30, 49], "int32")
     x_t = np.random.default_rng(0).standard_normal((4, 28, 28, 1)).astype("float32")
     answer = servable.run("denoise", {"x_t": x_t, "t": t, "digit": request["digit"], "w": request["w"]})
-    generator = presets.load_preset(small_preset)
+    generator = presets.load_preset(served_preset)
     alpha, sigma = (np.asarray(a) for a in generator.diffusion.alpha_sigma(t))
     np.testing.assert_allclose(alpha * answer["x_0"] + sigma * answer["eps"], x_t, atol=1e-4)
     for i in range(4):  # each row has its own time
@@ -83,11 +84,12 @@ def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, small_pres
         np.testing.assert_allclose(answer["x_0"][i : i + 1], denoise(x_t[i : i + 1], t[i]), atol=1e-4)
 
 
-def test_metadata_says_how_the_model_samples(servable, small_preset):
+def test_metadata_says_how_the_model_samples_in_the_graph_and_beside_it(exported, servable, served_preset):
     facts = [json.loads(text) for text in servable.run("metadata", {"digit": np.zeros(2, "int32")})["metadata"]]
-    assert facts[0] == facts[1]
-    assert facts[0]["sampler"] == "ddpm" and facts[0]["steps"] == 5 and facts[0]["w"] == 2.0 and facts[0]["every"] == 2
-    assert facts[0]["weights_sha256"] == savedmodel.fingerprint(small_preset)
+    assert facts[0] == facts[1] == export_facts.read(exported / "1")
+    sampling = presets.read_config(served_preset)[0].sampling
+    assert (facts[0]["sampler"], facts[0]["steps"], facts[0]["w"]) == (sampling.sampler, 5, sampling.w)
+    assert facts[0]["guidance_interval"] == list(sampling.guidance_interval) and facts[0]["every"] == 2
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,8 @@ print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
 
 
 @pytest.mark.slow
-def test_the_xla_variant_draws_the_same_pictures(small_preset, servable, tmp_path):
-    version = savedmodel.export(small_preset, tmp_path, xla=True)
+def test_the_xla_variant_draws_the_same_pictures(served_preset, servable, tmp_path):
+    version = savedmodel.export(served_preset, tmp_path, every=2, xla=True)
     compiled = Servable(version)
     try:
         images = compiled.run("sample", rows(3))["image"].astype(int)
@@ -170,41 +172,64 @@ def test_the_xla_variant_draws_the_same_pictures(small_preset, servable, tmp_pat
     np.testing.assert_allclose(images, servable.run("sample", rows(3))["image"], atol=1)
 
 
-def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, small_preset):
-    facts = verify.verify(exported, preset=small_preset)
-    assert facts["images"] > 30 and facts["greatest difference"] <= 1
+def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, served_preset):
+    found = verify.verify(exported, preset=served_preset)
+    assert found["images"] > 100 and found["greatest difference"] <= 1
     with pytest.raises(ValueError, match="other weights"):
         verify.verify(exported, preset="mnist")
 
 
-def test_verify_notices_a_model_that_draws_something_else(exported, small_preset, monkeypatch):
-    python = verify._python
-    monkeypatch.setattr(verify, "_python", lambda *args: 255 - python(*args))
-    assert verify.verify(exported, preset=small_preset)["greatest difference"] > 100
+def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(verify, "SETTINGS", ("steps",))  # so Python draws with the preset's own sampler
+    with pytest.raises(ValueError, match=r"draws other images than keras_ddpm\.sample"):
+        savedmodel.export(served_preset, tmp_path, sampling={"sampler": "ddim"})
+    assert not list(tmp_path.iterdir())
 
 
-def test_versions_count_up_and_others_are_left_alone(small_preset, tmp_path, monkeypatch):
+@pytest.fixture
+def without_a_graph(monkeypatch):
+    """Exports that write an empty file for the graph, where only folders count."""
     monkeypatch.setattr(savedmodel, "write", lambda network, functions, folder: (folder / "saved_model.pb").touch())
+    monkeypatch.setattr(savedmodel.verify, "verify", lambda folder, preset: None)
+
+
+def test_nothing_is_exported_twice_if_nothing_changed(served_preset, tmp_path, without_a_graph):
+    first = savedmodel.export(served_preset, tmp_path, if_changed=True)
+    assert savedmodel.export(served_preset, tmp_path, if_changed=True) == first
+    assert savedmodel.export(served_preset, tmp_path, sampling={"w": 4.0}, if_changed=True).name == "2"
+    assert savedmodel.export(served_preset, tmp_path).name == "3"
+
+
+def test_what_a_killed_export_left_is_swept_up_when_it_is_old(served_preset, tmp_path, without_a_graph):
+    old, young = tmp_path / ".partial-old", tmp_path / ".partial-young"
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    savedmodel.export(served_preset, tmp_path)
+    assert not old.exists() and young.exists()
+
+
+def test_versions_count_up_and_others_are_left_alone(served_preset, tmp_path, without_a_graph):
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "file").touch()
     (tmp_path / "notes").mkdir()
-    assert [savedmodel.export(small_preset, tmp_path).name for _ in range(2)] == ["8", "9"]
+    assert [savedmodel.export(served_preset, tmp_path).name for _ in range(2)] == ["8", "9"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9", "notes"]
 
 
-def test_a_failed_export_leaves_nothing(small_preset, tmp_path, monkeypatch):
+def test_a_failed_export_leaves_nothing(served_preset, tmp_path, monkeypatch):
     def fails(network, functions, folder):
         (folder / "saved_model.pb").touch()
         raise OSError("no space left")
 
     monkeypatch.setattr(savedmodel, "write", fails)
     with pytest.raises(OSError, match="no space"):
-        savedmodel.export(small_preset, tmp_path)
+        savedmodel.export(served_preset, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_killed_export_leaves_no_version(small_preset, tmp_path):
-    args = [sys.executable, "-m", "export", "--preset", str(small_preset), "--out", str(tmp_path)]
+def test_a_killed_export_leaves_no_version(served_preset, tmp_path):
+    args = [sys.executable, "-m", "export", "--preset", str(served_preset), "--out", str(tmp_path)]
     process = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".partial-*")) and time.monotonic() < deadline:
