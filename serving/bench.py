@@ -1,8 +1,10 @@
 """How fast a server answers: several clients that ask again and again, each over a connection of its own."""
 
 import collections
+import concurrent.futures
 import dataclasses
-import threading
+import itertools
+import math
 import time
 
 import numpy as np
@@ -30,14 +32,30 @@ class Result:
     latencies: list[float]
     errors: collections.Counter
 
+    @property
+    def p50(self):
+        """Median latency, ms; NaN if no request succeeded."""
+        return self._percentile(50)
+
+    @property
+    def p99(self):
+        """Latency that one request in a hundred exceeds, ms; NaN if no request succeeded."""
+        return self._percentile(99)
+
+    @property
+    def rate(self):
+        """Images a second."""
+        return len(self.latencies) * self.n / self.seconds
+
+    def _percentile(self, q):
+        return 1e3 * float(np.percentile(self.latencies, q)) if self.latencies else math.nan
+
     def __str__(self):
         what = f"{self.clients} clients, {self.seconds:.1f} s, n = {self.n}: {len(self.latencies)} requests"
         errors = ", ".join(f"{name} {count}" for name, count in sorted(self.errors.items())) or "none"
         if not self.latencies:
             return f"{what}; errors: {errors}"
-        p50, p99 = (1e3 * np.percentile(self.latencies, q) for q in (50, 99))
-        rate = len(self.latencies) * self.n / self.seconds
-        return f"{what}, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {rate:.1f} images/s; errors: {errors}"
+        return f"{what}, p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, {self.rate:.1f} images/s; errors: {errors}"
 
 
 def measure(make_client, *, clients, seconds, n):
@@ -60,20 +78,20 @@ def measure(make_client, *, clients, seconds, n):
         for _ in range(clients):
             made.append(make_client())
             made[-1].sample(0)  # connects, and learns of the model, before the clock starts
-        latencies, errors = [], collections.Counter()
-        start = time.monotonic()
-        work = [threading.Thread(target=_ask, args=(c, start + seconds, n, latencies, errors)) for c in made]
-        for thread in work:
-            thread.start()
-        for thread in work:
-            thread.join()
-        return Result(clients, n, time.monotonic() - start, latencies, errors)
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            start = time.monotonic()
+            measured = list(pool.map(lambda client: _ask(client, start + seconds, n), made))
+            taken = time.monotonic() - start
+        latencies, errors = zip(*measured)
+        return Result(clients, n, taken, list(itertools.chain(*latencies)), sum(errors, collections.Counter()))
     finally:
         for client in made:
             client.close()
 
 
-def _ask(client, end, n, latencies, errors):
+def _ask(client, end, n):
+    """Latencies and errors of one client, which it shares with nobody."""
+    latencies, errors = [], collections.Counter()
     digit = np.arange(n) % client.metadata()["num_classes"]
     while (start := time.monotonic()) < end:
         try:
@@ -83,3 +101,4 @@ def _ask(client, end, n, latencies, errors):
             time.sleep(PAUSE)
         else:
             latencies.append(time.monotonic() - start)
+    return latencies, errors
