@@ -20,6 +20,8 @@ from serving.version import Version
 
 logger = logging.getLogger(__name__)
 
+LARGEST = 2**63 - 1  # version numbers are int64 on the wire; folders above that are none
+
 
 class State(enum.IntEnum):
     """Where a version is in its life; the numbers are those of GetModelStatus."""
@@ -157,7 +159,7 @@ class Versions:
         except OSError as error:
             logger.warning("cannot look for versions: %s", error)
             return {}
-        return {int(path.name): path for path in found if path.is_dir()}
+        return {int(path.name): path for path in found if int(path.name) <= LARGEST and path.is_dir()}
 
     async def _try(self, entry, path):
         self._entries[entry.number] = entry
