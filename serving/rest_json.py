@@ -17,6 +17,7 @@ import numpy as np
 from serving import predict, tensors
 from serving.refusal import INTERNAL, INVALID_ARGUMENT, RefusalError
 
+PIECE = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
 
 
@@ -68,14 +69,17 @@ def write_body(outputs, *, rows):
     lengths = {array.shape[:1] for array in outputs.values()}
     if rows and (len(lengths) != 1 or () in lengths):
         raise RefusalError(INTERNAL, "The outputs differ in their number of rows: ask with 'inputs' instead")
-    columns = {alias: _plain(array, alias) for alias, array in outputs.items()}
-    if len(columns) == 1:
-        [values] = columns.values()
+    if len(outputs) == 1:
+        [(alias, array)] = outputs.items()
+        text = _text(array, alias)
     elif rows:
-        values = [dict(zip(columns, row)) for row in zip(*columns.values())]
+        [(count,)] = lengths
+        text = (
+            f"[{', '.join(_named({alias: array[i, ...] for alias, array in outputs.items()}) for i in range(count))}]"
+        )
     else:
-        values = columns
-    return json.dumps({"predictions" if rows else "outputs": values})
+        text = _named(outputs)
+    return f'{{"predictions": {text}}}' if rows else f'{{"outputs": {text}}}'
 
 
 _MISSING = "Missing 'inputs' or 'instances' key"
@@ -160,6 +164,22 @@ def _shape(value):
         shape.append(len(value))
         value = value[0] if value else None
     return shape
+
+
+def _named(arrays):
+    """The JSON of several arrays."""
+    return f"{{{', '.join(f'{json.dumps(alias)}: {_text(array, alias)}' for alias, array in arrays.items())}}}"
+
+
+def _text(array, alias):
+    """The JSON of an array, written in pieces: while a piece is written, no other thread of Python runs."""
+    if array.size <= PIECE:
+        return json.dumps(_plain(array, alias))
+    rows = PIECE // (array.size // len(array))
+    if rows:
+        pieces = (array[start : start + rows] for start in range(0, len(array), rows))
+        return f"[{', '.join(_text(piece, alias)[1:-1] for piece in pieces)}]"
+    return f"[{', '.join(_text(row, alias) for row in array)}]"
 
 
 def _plain(array, alias):

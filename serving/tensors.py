@@ -14,6 +14,7 @@ import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 MAX_REPEATED = 2**20
+PIECE = 2**16  # values encoded at a time: other threads run in between, and Python's numbers are ten times as large
 MAX_RANK = 64  # NumPy's; the product of a million sizes would take the interpreter minutes
 
 # dtype: (its field, NumPy's type, DataTypeString)
@@ -78,8 +79,9 @@ def to_proto(array, *, content=False):
     if content and array.dtype.kind != "O":
         tensor.tensor_content = array.tobytes()
     else:
-        values = array.view("uint16") if array.dtype == np.float16 else array
-        getattr(tensor, TYPES[number][0]).extend(values.ravel().tolist())
+        values = (array.view("uint16") if array.dtype == np.float16 else array).ravel()
+        for start in range(0, values.size, PIECE):
+            getattr(tensor, TYPES[number][0]).extend(values[start : start + PIECE].tolist())
     return tensor
 
 

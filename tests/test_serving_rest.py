@@ -174,6 +174,21 @@ def test_ragged_strings_are_refused(value):
         rest_json.read_body(json.dumps({"inputs": {"image_bytes": value}}), {"serving_default": Signature()})
 
 
+@pytest.mark.parametrize("shape", [(0,), (3,), (7,), (2, 3), (5, 1, 2), (2, 9), (4, 0)])
+def test_json_written_in_pieces_is_the_same(shape, monkeypatch):
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    outputs = {"a": numbers, "b": numbers / 4, "c_bytes": numbers.astype(str).astype("S").astype(object)}
+
+    def written():
+        only = {"a": numbers}
+        return [rest_json.write_body(arrays, rows=rows) for arrays in (only, outputs) for rows in (True, False)]
+
+    whole = written()
+    monkeypatch.setattr(rest_json, "PIECE", 3)
+    assert written() == whole
+    assert json.loads(whole[0]) == {"predictions": numbers.tolist()}
+
+
 def test_rest_and_grpc_requests_share_the_limits_of_the_model(local):
     status, answer = http(local, PREDICT, {"inputs": {n: a.tolist() for n, a in request_arrays([1] * 9).items()}})
     assert (status, answer) == (400, {"error": "`digit` must hold at most 8"})

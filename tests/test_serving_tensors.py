@@ -77,6 +77,13 @@ def test_what_is_encoded_decodes_to_itself(number, content):
         np.testing.assert_array_equal(decoded, array)
 
 
+def test_numbers_encoded_in_pieces_are_the_same(monkeypatch):
+    array = np.arange(7, dtype="float32")
+    whole = tensors.to_proto(array)
+    monkeypatch.setattr(tensors, "PIECE", 3)
+    assert tensors.to_proto(array) == whole and len(whole.float_val) == 7
+
+
 def test_floats_keep_their_bits():
     array = np.array([0.1, -0.0, np.inf, -np.inf, 1e-45], "float32")
     for content in (False, True):
