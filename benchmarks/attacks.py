@@ -73,7 +73,7 @@ class Scale:
     half_copies: int = len(attacks_versions.SPOILT)
     reloads: int = 4
     steady: int = 12
-    many: int = 50_000_000
+    many: int = 15_000_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ def sizes(target, truth, tally, scale):
     ):
         one = attacks_grpc.valid_inputs(random, signature)
         if signature == "denoise" and n == LARGE_N:
-            continue  # 300 MB, which no door takes: 64 MiB and a byte are tried below
+            continue  # 300 MB, which no door takes: 16 MiB and a byte are tried below
         inputs = {alias: np.repeat(array[:1], n, 0) for alias, array in one.items()}
         answer = grpc.send(predict_message(inputs, signature=signature).SerializeToString())
         _must_be(tally, answer, "gRPC INVALID_ARGUMENT", f"{signature}, N = {n}")
@@ -51,7 +51,7 @@ def sizes(target, truth, tally, scale):
         _must_be(tally, grpc.send(message), "gRPC INVALID_ARGUMENT", name)
     for name, body in _large_json():
         _must_be(tally, rest.send(body), "REST 400", name)
-    _must_be(tally, grpc.send(bytes(2**26 + 1)), "gRPC RESOURCE_EXHAUSTED", "64 MiB and a byte")
+    _must_be(tally, grpc.send(bytes(2**24 + 1)), "gRPC RESOURCE_EXHAUSTED", "16 MiB and a byte")
     _must_be(tally, rest.send(bytes(2**24 + 1)), ("REST 413", "REST closed"), "16 MiB and a byte")
     grpc.close()
 

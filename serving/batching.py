@@ -152,16 +152,22 @@ class Batcher:
     async def _run_merged(self, members):
         """Run members as one batch until the last of them would stop waiting."""
         loop = asyncio.get_running_loop()
-        timeout = max(member.deadline for member in members) - loop.time()
-        if timeout <= 0 or all(member.answer.done() for member in members):
+        deadline = max(member.deadline for member in members)
+        if all(member.answer.done() for member in members):
             raise _too_late()
         outputs = tuple(dict.fromkeys(alias for member in members for alias in member.outputs))
         if self._alone(members[0]):
             inputs = members[0].inputs
         else:
             inputs = merge([member.inputs for member in members], self._limits.sizes)
-        result = await loop.run_in_executor(self._pool, self._run, inputs, outputs, timeout)
+        result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, inputs, outputs)
         return [result] if self._alone(members[0]) else split(result, members)
+
+    def _run_until(self, deadline, clock, inputs, outputs):
+        timeout = deadline - clock()  # only now: the thread may have been long in coming
+        if timeout <= 0:
+            raise _too_late()
+        return self._run(inputs, outputs, timeout)
 
 
 def merge(rows, sizes):

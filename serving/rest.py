@@ -17,13 +17,14 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2
 
 from serving import predict, refusal, rest_json
+from serving.answer import check_size
 from serving.refusal import RefusalError
 from serving.services import model_status
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 16 * 2**20
-LARGE = 2**16  # bytes or numbers; turning more than that into JSON would keep everybody else waiting
+LARGE = 2**16  # bytes; turning more than that into JSON would keep everybody else waiting
 PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]{1,19})|/labels/(?P<label>[^/:]+))?"
     r"(?P<verb>/metadata|:[a-z]+)?"
@@ -123,8 +124,7 @@ class RestServer:
                 raise RefusalError(refusal.DEADLINE_EXCEEDED, "The request's body did not arrive in time") from None
             call, rows = await _beside(len(body), rest_json.read_body, body, version.signatures)
             outputs = await version.run(call, timeout=end - loop.time())
-            size = sum(array.size for array in outputs.values())
-            text = await _beside(size, lambda: rest_json.write_body(outputs, rows=rows))
+            text = await _beside(check_size(outputs), lambda: rest_json.write_body(outputs, rows=rows))
             return web.Response(text=text, content_type="application/json")
 
 

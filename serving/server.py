@@ -6,13 +6,15 @@ It speaks the same protocol (gRPC and REST) and runs the model in the same C++ r
 what is measured or shown here says nothing about that one: production has `serving/deploy/`.
 
 One event loop answers everybody; the model runs in a few threads beside it, since TensorFlow lets Python go on.
+
+What clients send is bounded before it is read: requests by their size, over gRPC also by their number.
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import logging
+import os
 import signal
 import sys
 import threading
@@ -22,16 +24,18 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from serving.answer import MAX_ANSWER
 from serving.options import Options
 from serving.rest import RestServer
-from serving.services import MAX_MESSAGE, ModelService, ParseErrors, PredictionService
+from serving.services import MAX_REQUEST, ModelService, ParseErrors, PredictionService
 from serving.ssl_config import read_credentials
 from serving.version import Version
 from serving.versions import Versions
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4  # signatures that run at the same time
+CALLS, CALLS_PER_PLACE = 64, 4  # gRPC calls at once, of any kind: so many, and so many for each place in a queue
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
 
 
@@ -50,8 +54,7 @@ class LocalServer:
         options.check()
         self._options = options
         self._stopping = asyncio.Event()
-        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="session")
-        load = functools.partial(Version, batch_rows=options.batch_rows, queue=options.queue, pool=self._pool)
+        load = functools.partial(Version, batch_rows=options.batch_rows, queue=options.queue)
         self._versions = Versions(options.model_name, options.model_base_path, load)
         self._grpc = None
         self._rest = RestServer(self._versions, timeout=options.timeout)
@@ -75,21 +78,24 @@ class LocalServer:
     async def stop(self):
         """Refuse new requests, finish the running ones, and give everything back."""
         self._stopping.set()
-        if self._watch is not None:
-            await self._watch
         await self._health.enter_graceful_shutdown()
         stopping = [self._rest.stop()]
         if self._grpc is not None:
             stopping.append(self._grpc.stop(self._options.timeout))
         await asyncio.gather(*stopping)
+        if self._watch is not None:  # last, since it may be loading a version
+            await self._watch
         await self._versions.close()
-        self._pool.shutdown()
 
     async def _start(self):
         options = self._options
-        limits = [(f"grpc.max_{way}_message_length", MAX_MESSAGE) for way in ("send", "receive")]
-        # Two servers at one port would share its requests in silence.
-        self._grpc = grpc.aio.server(interceptors=[ParseErrors()], options=[*limits, ("grpc.so_reuseport", 0)])
+        limits = {"grpc.max_send_message_length": MAX_ANSWER, "grpc.max_receive_message_length": MAX_REQUEST}
+        alone = {"grpc.so_reuseport": 0}  # two servers at one port would share its requests in silence
+        self._grpc = grpc.aio.server(
+            interceptors=[ParseErrors()],
+            options=list((limits | alone).items()),
+            maximum_concurrent_rpcs=CALLS + CALLS_PER_PLACE * options.queue,
+        )
         prediction = PredictionService(self._versions, timeout=options.timeout, tensor_content=options.tensor_content)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._versions), self._grpc)
@@ -173,18 +179,45 @@ def running(options):
 
 
 async def serve(options):
-    """Serve until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with LocalServer(options) as server:
-        print(
-            f"Local server ready: model {options.model_name!r}, gRPC {options.host}:{server.port}, "
-            f"REST http://{options.host}:{server.rest_api_port}/v1/models/{options.model_name}",
-            flush=True,
-        )
-        await stop.wait()
-        logger.info("stopping")
+    """Serve until SIGTERM or SIGINT; a second signal ends the program at once, whatever runs.
+
+    Args:
+        options: Options.
+
+    Raises:
+        ValueError: see LocalServer.
+    """
+    loop, signalled = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop():
+        signalled.set()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+    server = LocalServer(options)
+    await _start_or_leave(server, signalled)
+    print(
+        f"Local server ready: model {options.model_name!r}, gRPC {options.host}:{server.port}, "
+        f"REST http://{options.host}:{server.rest_api_port}/v1/models/{options.model_name}",
+        flush=True,
+    )
+    await signalled.wait()
+    logger.info("stopping")
+    await server.stop()
+
+
+async def _start_or_leave(server, signalled):
+    start, leave = asyncio.ensure_future(server.__aenter__()), asyncio.ensure_future(signalled.wait())
+    await asyncio.wait([start, leave], return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        logger.info("stopping before a version is served")
+        logging.shutdown()
+        os._exit(0)  # nobody waits for an answer, and a version that loads would keep the interpreter until it is done
+    leave.cancel()
+    start.result()
 
 
 def main(args=None):

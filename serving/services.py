@@ -13,13 +13,14 @@ from tensorflow_serving.apis import (
 )
 
 from serving import predict, refusal
+from serving.answer import MAX_ANSWER, check_size, too_large
 from serving.refusal import RefusalError
 
 logger = logging.getLogger(__name__)
 
 STATUS = {status.value[0]: status for status in grpc.StatusCode}
-MAX_MESSAGE = 64 * 2**20
-LARGE = 2**16  # bytes; decoding more than that would keep everybody else waiting
+MAX_REQUEST = 16 * 2**20  # bytes
+LARGE = 2**16  # bytes; decoding or encoding more than that would keep everybody else waiting
 
 
 def answers(method):
@@ -82,19 +83,16 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             call = await asyncio.to_thread(read) if request.ByteSize() > LARGE else read()
             remaining = context.time_remaining()
             outputs = await version.run(call, timeout=self._timeout if remaining is None else remaining)
-            response = predict.write_response(
-                outputs,
-                name=self._versions.name,
-                version=version.number,
-                signature=call.signature,
-                content=self._content,
-            )
-            if (size := response.ByteSize()) > MAX_MESSAGE:
-                raise RefusalError(
-                    refusal.RESOURCE_EXHAUSTED,
-                    f"An answer must have at most {MAX_MESSAGE} bytes, this one has {size}. Ask for fewer rows.",
-                )
-            return response
+            write = functools.partial(self._write, outputs, version.number, call.signature)
+            return await asyncio.to_thread(write) if check_size(outputs) > LARGE else write()
+
+    def _write(self, outputs, version, signature):
+        response = predict.write_response(
+            outputs, name=self._versions.name, version=version, signature=signature, content=self._content
+        )
+        if (size := response.ByteSize()) > MAX_ANSWER:  # small numbers in many bytes, such as -1
+            raise too_large(size)
+        return response
 
     @answers
     async def GetModelMetadata(self, request, context):

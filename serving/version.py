@@ -1,6 +1,7 @@
 """One version that is served: a servable, with a queue for each signature."""
 
 import asyncio
+import concurrent.futures
 import functools
 import json
 import logging
@@ -23,16 +24,16 @@ class Version:
         path: Numbered folder of a SavedModel.
         batch_rows: Most rows to merge; 0 merges nothing.
         queue: Requests that may wait, for each signature.
-        pool: Executor for the runs.
     """
 
-    def __init__(self, path, *, batch_rows, queue, pool):
+    def __init__(self, path, *, batch_rows, queue):
         self.number = int(path.name)
         self.servable = Servable(path)
         self.signatures = self.servable.signatures
         self._batch_rows = batch_rows
         self._queue = queue
-        self._pool = pool
+        # Each signature runs one batch at a time: with a thread for each, a quick one never stands behind a slow one.
+        self._pool = concurrent.futures.ThreadPoolExecutor(max(1, len(self.signatures)), thread_name_prefix="session")
         self._sizes = read_sizes(self.servable)
         self._batchers = {}
 
@@ -59,6 +60,7 @@ class Version:
         """Give the memory back, after the run that nobody waits for any more."""
         for batcher in self._batchers.values():
             await batcher.drain()
+        self._pool.shutdown(wait=False)
         await asyncio.to_thread(self.servable.close)
 
     def _run(self, signature, inputs, outputs, timeout):

@@ -178,6 +178,20 @@ def test_a_deadline_that_passes_in_the_queue_costs_no_work():
     in_loop(scenario)
 
 
+def test_a_deadline_that_passes_before_a_thread_is_free_costs_no_work():
+    async def scenario(batcher, model):
+        model.gate.clear()
+        batcher._pool.submit(model.gate.wait, 10)  # the only thread
+        with pytest.raises(RefusalError) as refusal:
+            await ask(batcher, 1, timeout=0.05)
+        assert refusal.value.code == DEADLINE_EXCEEDED
+        model.gate.set()
+        await batcher.drain()
+        assert model.batches == []
+
+    in_loop(scenario)
+
+
 def test_a_batch_may_run_until_its_last_deadline():
     async def scenario(batcher, model):
         first = await busy(batcher, model)

@@ -1,5 +1,6 @@
 """The local server as a program: its line, its exit status, its signals, its TLS."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -7,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 
 import grpc
 import pytest
@@ -30,11 +33,21 @@ def base(tmp_path_factory):
     return base
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base, number):
-    command = [sys.executable, "-m", "serving.server", "--model-base-path", str(base), "--port=0", "--rest-api-port=0"]
+@contextlib.contextmanager
+def program(base, *options):
+    """The local server as a program of its own, killed at the end if it still runs."""
+    command = [sys.executable, "-m", "serving.server", "--model-base-path", str(base), "--port=0", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ})
     try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base, number):
+    with program(base, "--rest-api-port=0") as process:
         line = process.stdout.readline()
         ports = re.fullmatch(r"Local server ready: model 'ddpm', gRPC 127.0.0.1:(\d+), REST http://.*:(\d+)/.*\n", line)
 
@@ -49,9 +62,45 @@ def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base
             process.send_signal(number)
             assert begun.result().model_spec.version.value == 5
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
+
+
+def test_a_signal_ends_a_server_that_waits_for_its_first_version(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    class Ports:
+        rest_api_port = port
+
+    with program(tmp_path, "--wait=3600", f"--rest-api-port={port}") as process:
+        end = time.monotonic() + 120
+        while True:
+            try:
+                assert http(Ports, "/v1/models/ddpm")[0] == 404  # it listens, so it waits
+                break
+            except urllib.error.URLError:
+                assert time.monotonic() < end and process.poll() is None
+                time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stdout.read() == ""
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_it_whatever_runs(base):
+    with program(base, "--rest-api-port=0", "--timeout=3600") as process:
+        gone = int(re.search(r"gRPC 127.0.0.1:(\d+)", process.stdout.readline())[1])
+
+        class Ports:
+            port = gone
+
+        with calling(Ports) as caller:
+            caller.start(request_arrays([7], seed=2**62), signature="slow", timeout=3600)
+            assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75  # so the slow one has arrived
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == -signal.SIGINT
 
 
 def test_options_that_cannot_be_are_one_line_and_status_2(base, tmp_path, capsys):

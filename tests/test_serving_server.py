@@ -165,8 +165,8 @@ def test_stopping_finishes_what_runs_and_refuses_what_comes(base):
         assert refused(grey, caller, [1])[0] == "UNAVAILABLE"
 
 
-def test_a_message_over_64_mib_is_refused_by_grpc(caller):
-    large = {**request_arrays([3]), "w": np.zeros(2**24 + 1, "float32")}
+def test_a_message_over_16_mib_is_refused_by_grpc(caller):
+    large = {**request_arrays([3]), "w": np.zeros(2**22 + 1, "float32")}
     request = predict_request({name: array for name, array in large.items() if name != "w"})
     request.inputs["w"].dtype = 1
     request.inputs["w"].tensor_content = large["w"].tobytes()
