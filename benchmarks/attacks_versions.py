@@ -16,7 +16,7 @@ from benchmarks.attacks_doors import GrpcDoor, RestDoor, predict_body, predict_m
 AVAILABLE, END = "AVAILABLE", "END"
 PATIENCE = 300  # seconds for a version to load, or an export to come as far as it must
 STEADY_PAUSE = 0.05  # seconds between two requests of a client: loading takes the processor too
-STAGES = (".partial-*", ".partial-*/saved_model.pb", ".partial-*/variables/*", ".partial-*/assets.extra/*")
+STAGES = (".partial-*", ".partial-*/saved_model.pb", ".partial-*/variables/*", ".partial-*/assets.extra/tf_serving_*")
 
 
 def kill_export(target, truth, tally, scale):
