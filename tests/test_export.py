@@ -180,7 +180,7 @@ def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, serv
 
 
 def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "SETTINGS", ("steps",))  # so Python draws with the preset's own sampler
+    monkeypatch.setattr(verify, "SETTINGS", ("steps", "guidance_interval"))  # Python keeps the preset's sampler
     with pytest.raises(ValueError, match=r"draws other images than keras_ddpm\.sample"):
         savedmodel.export(served_preset, tmp_path, sampling={"sampler": "ddim"})
     assert not list(tmp_path.iterdir())
