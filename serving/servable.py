@@ -5,6 +5,7 @@ This is what TensorFlow Serving does. `tf.saved_model.load` is more forgiving: m
 
 import contextlib
 import ctypes
+import gc
 import pathlib
 
 import tensorflow as tf
@@ -66,13 +67,15 @@ class Servable:
     def close(self):
         """Give the memory back; nothing may be running."""
         self.session.close()
+        self.session = None
         _return_freed_memory()
 
 
 def _return_freed_memory():
-    """Ask the C library to give freed memory back to the system.
+    """Collect the cycles that a graph is made of, and ask the C library to give freed memory back to the system.
 
     glibc keeps what a thread has freed for that thread; loading in ever new threads would look like a leak.
     """
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
