@@ -13,9 +13,11 @@ import keras
 
 from keras_ddpm import callbacks, data, presets
 from keras_ddpm.arguments import parse_training
+from keras_ddpm.augment import AUGMENTATIONS
+from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.optimizer import make_optimizer
-from keras_ddpm.training import DDPM, use_xla, validation_set
+from keras_ddpm.training import DDPM, VALIDATION, use_xla
 
 
 def main():
@@ -26,7 +28,15 @@ def main():
 
     train = data.load(config.data.dataset, "train").first(config.data.train_images)
     test = data.load(config.data.dataset, "test").first(config.data.validation_images)
-    batches = data.Batches(train.images, train.labels, batch_size=training.batch_size, seed=training.seed)
+    batches = data.Batches(
+        train.images,
+        train.labels,
+        batch_size=training.batch_size,
+        seed=training.seed,
+        augment=choose(AUGMENTATIONS, config.data.augmentation, "augmentation"),
+    )
+
+    validation = choose(VALIDATION, training.validation_noise, "validation_noise")
 
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = presets.build_network(config, train.image_shape, train.num_classes)
@@ -46,7 +56,7 @@ def main():
     presets.write_config(out, config, train.image_shape, train.num_classes)
     model.fit(
         batches,
-        validation_data=validation_set(data.to_float(test.images), test.labels, diffusion.T),
+        validation_data=validation(data.to_float(test.images), test.labels, diffusion.T),
         validation_batch_size=4 * training.batch_size,
         epochs=training.epochs,
         initial_epoch=batches.epoch,

@@ -6,9 +6,9 @@ Linear betas 1e-4 ... 0.02 over T = 100 steps, eps-prediction, a four-level U-Ne
 class at the bottleneck alone, Adam, no average of the weights, unclipped ancestral sampling with w = 3. Building it
 warns: x_T is not noise. Expect tangles of strokes on grey.
 
-Deviation: weight decay is decoupled (AdamW); the times of a batch are spread evenly (see `DDPM.draw_t`); the validation
-noise is fixed, so that the plateau is about the model. The report gives neither the widths of its network nor the
-patience of its early stopping.
+Deviation: weight decay is decoupled (AdamW); the times of a batch are spread evenly (see `DDPM.draw_t`). The report
+gives neither the widths of its network nor the patience of its early stopping: 128 channels at the bottleneck follow
+from its embeddings, and half of it at each finer level trains 30 epochs in about an hour on one core.
 """
 
 from keras_ddpm.config import Config, DataConfig, DiffusionConfig, NetworkConfig, SamplingConfig, TrainingConfig
@@ -19,7 +19,7 @@ def get_config():
         name="report",
         data=DataConfig(validation_images=0),
         network=NetworkConfig(
-            widths=(16, 32, 64, 128, 128),
+            widths=(8, 16, 32, 64, 128),
             depths=(1, 1, 1, 1, 1),
             attention=(False,) * 5,
             patch=1,
@@ -37,6 +37,7 @@ def get_config():
             clip_norm=None,
             p_uncond=0.1,
             ema_decay=0.0,
+            validation_noise="fresh",
             plateau_patience=3,
             stop_patience=10,
             precision="float32",

@@ -35,15 +35,30 @@ def parse_training(description, args=None):
     Raises:
         SystemExit: with one clear message, if the arguments, the configuration or the folder cannot be used.
     """
-    args = sys.argv[1:] if args is None else args
-    where, _ = tyro.cli(_Where, args=[a for a in args if a not in ("-h", "--help")], return_unknown_args=True)
-    default = TrainingArguments(where.config, values=_base(where))
-    parsed = tyro.cli(
-        TrainingArguments, default=default, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,)
-    )
+    parsed = parse_values(description, sys.argv[1:] if args is None else args)
     out = parsed.out or pathlib.Path("runs") / parsed.values.name
     _check_folder(out, parsed.resume)
     return parsed.values, out, parsed.resume
+
+
+def parse_values(description, args):
+    """The same without a look at the folder.
+
+    Args:
+        description: Text for --help.
+        args: Arguments.
+
+    Returns:
+        `TrainingArguments`.
+
+    Raises:
+        SystemExit: with one clear message, if the arguments or the configuration cannot be used.
+    """
+    where, _ = tyro.cli(_Where, args=[a for a in args if a not in ("-h", "--help")], return_unknown_args=True)
+    default = TrainingArguments(where.config, values=_base(where))
+    return tyro.cli(
+        TrainingArguments, default=default, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

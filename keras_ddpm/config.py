@@ -17,6 +17,8 @@ class DataConfig:
     """Images of the training split to train on; 0 for all."""
     validation_images: int = 2_000
     """Images of the test split on which the validation loss is computed after each epoch; 0 for all."""
+    augmentation: Literal["none", "distort"] = "none"
+    """distort: small rotations, shifts and changes of size of the training images, new ones in each epoch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class NetworkConfig:
     attention: tuple[bool, ...] = (False, True)
     patch: int = 2
     embed_dim: int = 128
-    conditioning: Literal["film", "bottleneck"] = "film"
+    conditioning: Literal["film", "bottleneck", "film_time", "film_label"] = "film"
     activation: str = "silu"
     groups: int = 8
     heads: int = 4
@@ -59,6 +61,8 @@ class TrainingConfig:
     """Limit of the global norm of the gradients."""
     p_uncond: float = 0.1
     ema_decay: float = 0.9995
+    validation_noise: Literal["fixed", "fresh"] = "fixed"
+    """fixed: the validation loss uses the same times and noise in every epoch; fresh: new ones, so it fluctuates."""
     plateau_patience: int | None = None
     """Epochs without a better validation loss before the learning rate falls to a tenth (ReduceLROnPlateau)."""
     stop_patience: int | None = None

@@ -60,7 +60,7 @@ def load(dataset="mnist", split="train"):
 
 
 def to_float(images):
-    """uint8 in 0 ... 255 -> float32 in [-1, 1]."""
+    """0 ... 255 -> float32 in [-1, 1]."""
     return images.astype("float32") / 127.5 - 1.0
 
 
@@ -81,13 +81,15 @@ class Batches(keras.utils.PyDataset):
         batch_size: Images a batch, at most N.
         seed: Non-negative integer.
         epoch: The epoch to start with.
+        augment: Function `(uint8 images, NumPy generator) -> float images in 0 ... 255`, or None.
     """
 
-    def __init__(self, images, labels, *, batch_size, seed=0, epoch=0):
+    def __init__(self, images, labels, *, batch_size, seed=0, epoch=0, augment=None):
         super().__init__()
         if not 1 <= batch_size <= len(images):
             raise ValueError(f"`batch_size` must be in 1..{len(images)}, the number of images. Received: {batch_size}")
         self.images, self.labels, self.batch_size, self.seed = images, labels, batch_size, seed
+        self.augment = augment
         self.start(epoch)
 
     def __len__(self):
@@ -95,7 +97,10 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, i):
         rows = self.order[i * self.batch_size : (i + 1) * self.batch_size]
-        return to_float(self.images[rows]), self.labels[rows]
+        images = self.images[rows]
+        if self.augment:
+            images = self.augment(images, np.random.default_rng([self.seed, self.epoch, i]))
+        return to_float(images), self.labels[rows]
 
     def on_epoch_end(self):
         self.start(self.epoch + 1)

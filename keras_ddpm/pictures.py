@@ -58,14 +58,15 @@ def check_writable(path):
         raise OSError(f"Cannot write {str(path)!r}: its folder must exist and be writable, and it must not be a folder")
 
 
-def plot_curves(path, x, curves, *, x_label, y_label):
-    """Plot named curves over one axis, on a logarithmic scale, as PNG.
+def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale="log"):
+    """Plot named curves over one axis, as PNG.
 
     Args:
         path: File to write.
         x: (N,).
         curves: dict of name -> (N,); "val_name" is dashed, in the colour of "name".
         x_label, y_label: Names of the axes.
+        x_scale, y_scale: Matplotlib's names of their scales.
     """
     from matplotlib.figure import Figure
 
@@ -75,7 +76,7 @@ def plot_curves(path, x, curves, *, x_label, y_label):
     for name, y in curves.items():
         colour = colours.get(name.removeprefix("val_"), "black")
         axes.plot(x, y, label=name, color=colour, linestyle="--" if name.startswith("val_") else "-")
-    axes.set(xlabel=x_label, ylabel=y_label, yscale="log")
+    axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize="small")
     partial = pathlib.Path(path).with_suffix(".partial.png")

@@ -186,6 +186,34 @@ def validation_set(images, labels, T, *, seed=0):
     return ((images, labels, t, random.standard_normal(images.shape, dtype="float32")),)
 
 
+class FreshValidation(keras.utils.PyDataset):
+    """`validation_set` with new times and noise in each epoch: its loss changes even where the model does not.
+
+    Args:
+        images, labels, T, seed: See `validation_set`; epoch e draws with seed + e.
+        batch_size: Images a batch.
+    """
+
+    def __init__(self, images, labels, T, *, batch_size=512, seed=0):
+        super().__init__()
+        self.data, self.batch_size, self.seed = (images, labels, T), batch_size, seed
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.data[0]) // self.batch_size)
+
+    def __getitem__(self, i):
+        rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+        return (tuple(array[rows] for array in self.arrays),)
+
+    def on_epoch_end(self):
+        (self.arrays,) = validation_set(*self.data, seed=self.seed)
+        self.seed += 1
+
+
+VALIDATION = {"fixed": validation_set, "fresh": FreshValidation}
+
+
 def use_xla(jit):
     """Whether to compile with XLA: "on", "off", or "auto": wherever there is a GPU, and always under JAX.
 

@@ -3,8 +3,13 @@
     x_t -> stem -> [level 0] -> shrink -> [level 1] ... [bottleneck] ... grow -> [level 1] -> grow -> [level 0] -> head
                        \\_______________________ concatenated skips _____________________________/
 
-With `conditioning="film"` every residual block hears e_t + e_c (`blocks.py`); with "bottleneck" e_t + e_c is added
-once, to the smallest features.
+`conditioning` says who hears of what. FiLM reaches every residual block (`blocks.py`); the bottleneck's features, the
+smallest, have their embedding added:
+
+    "film"        e_t + e_c in every block
+    "bottleneck"  e_t + e_c at the bottleneck alone
+    "film_time"   e_t in every block, e_c at the bottleneck alone
+    "film_label"  e_c in every block, no e_t anywhere
 
 Reference: Ronneberger et al., arXiv 1505.04597; Ho et al., arXiv 2006.11239, appendix B.
 """
@@ -13,6 +18,9 @@ import keras
 from keras import layers, ops
 
 from keras_ddpm.blocks import PACKAGE, LabelEmbedding, ResBlock, SelfAttention, TimeEmbedding
+
+CONDITIONING = {"film": ("tc", ""), "bottleneck": ("", "tc"), "film_time": ("t", "c"), "film_label": ("c", "")}
+"""Which embeddings the blocks hear, and which the bottleneck."""
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -28,7 +36,7 @@ class UNet(keras.Model):
         attention: For each level, whether self-attention follows its first block, on each side.
         patch: The stem folds patch x patch pixels into channels (space to depth), and the head unfolds them.
         embed_dim: Size of the time and class embeddings.
-        conditioning: "film" (every block) or "bottleneck" (added once; the last width must equal `embed_dim`).
+        conditioning: One of `CONDITIONING`. Where the bottleneck is added to, the last width must equal `embed_dim`.
         activation: Name of a Keras activation.
         groups: Groups of the normalisation; must divide every width.
         heads: Attention heads.
@@ -85,8 +93,12 @@ class UNet(keras.Model):
         }
         _check(**self.settings)
         self.image_shape, self.num_classes, self.patch = tuple(image_shape), num_classes, patch
-        self.film = conditioning == "film"
-        self.embed_time = TimeEmbedding(embed_dim, activation, dtype=self.dtype_policy, name="embed_time")
+        self.in_blocks, self.at_bottleneck = CONDITIONING[conditioning]
+        self.embed_time = (
+            TimeEmbedding(embed_dim, activation, dtype=self.dtype_policy, name="embed_time")
+            if "t" in self.in_blocks + self.at_bottleneck
+            else None
+        )
         self.embed_label = LabelEmbedding(
             num_classes, embed_dim, activation, dtype=self.dtype_policy, name="embed_label"
         )
@@ -99,7 +111,8 @@ class UNet(keras.Model):
             blocks = []
             for j in range(depths[i]):
                 name = f"{side}_{i}_{j}"
-                block = ResBlock(widths[i], groups, activation, self.film, dropout, name=name, dtype=self.dtype_policy)
+                film = bool(self.in_blocks)
+                block = ResBlock(widths[i], groups, activation, film, dropout, name=name, dtype=self.dtype_policy)
                 attend = (
                     SelfAttention(heads, groups, name=f"{name}_attention", dtype=self.dtype_policy)
                     if attention[i] and j == 0
@@ -129,7 +142,10 @@ class UNet(keras.Model):
         self.built = True
 
     def call(self, x_t, t, label, training=None):
-        e = self.embed_time(t) + self.embed_label(label)  # (B, D)
+        embeddings = {"c": self.embed_label(label)}  # (B, D) each
+        if self.embed_time:
+            embeddings["t"] = self.embed_time(t)
+        e = sum(embeddings[name] for name in self.in_blocks) if self.in_blocks else None
         h = self.stem(ops.cast(x_t, self.compute_dtype))  # (B, H / patch, W / patch, widths[0])
         skips = []
         for blocks, shrink in zip(self.down, self.shrink):
@@ -137,8 +153,8 @@ class UNet(keras.Model):
                 h = self.block(block, h, e, training)
                 skips.append(h)
             h = shrink(h)
-        if not self.film:
-            h = h + e[:, None, None, :]
+        for name in self.at_bottleneck:
+            h = h + embeddings[name][:, None, None, :]
         for block in self.bottleneck:
             h = self.block(block, h, e, training)
         for blocks, grow in zip(reversed(self.up), reversed(self.grow)):
@@ -152,7 +168,7 @@ class UNet(keras.Model):
 
     def block(self, block_and_attention, h, e, training):
         block, attend = block_and_attention
-        h = block(h, e if self.film else None, training=training)
+        h = block(h, e, training=training)
         return attend(h) if attend else h
 
     def unfold(self, h):
@@ -175,11 +191,11 @@ def _check(*, image_shape, widths, depths, attention, embed_dim, conditioning, g
         )
     if min(*widths, *depths) < 1:
         raise ValueError(f"`widths` and `depths` must be at least 1. Received: {widths}, {depths}")
-    if conditioning not in ("film", "bottleneck"):
-        raise ValueError(f"`conditioning` must be 'film' or 'bottleneck'. Received: {conditioning!r}")
-    if conditioning == "bottleneck" and widths[-1] != embed_dim:
+    if conditioning not in CONDITIONING:
+        raise ValueError(f"`conditioning` must be one of {sorted(CONDITIONING)}. Received: {conditioning!r}")
+    if CONDITIONING[conditioning][1] and widths[-1] != embed_dim:
         raise ValueError(
-            f"With `conditioning='bottleneck'` the last width must equal `embed_dim`={embed_dim}. Received: {widths}"
+            f"With `conditioning` {conditioning!r} the last width must be `embed_dim`={embed_dim}. Received: {widths}"
         )
     if any(width % groups for width in widths):
         raise ValueError(f"`groups`={groups} must divide every width. Received: {widths}")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_ddpm import data
+from keras_ddpm.augment import distort
 
 
 @given(st.integers(0, 255))
@@ -92,7 +93,7 @@ def test_what_is_no_image_data_set_is_named(tmp_path, npz):
 
 
 def test_batches_depend_on_seed_and_epoch_alone(npz):
-    train = data.load(npz[0], "train")
+    train = data.load(str(npz[0]), "train")
 
     def labels(batches):
         return [label.tolist() for _, label in (batches[i] for i in range(len(batches)))]
@@ -107,8 +108,20 @@ def test_batches_depend_on_seed_and_epoch_alone(npz):
     assert x_0.dtype == np.float32 and x_0.shape == (8, 6, 5, 1)
 
 
+def test_augmented_batches_are_repeated_by_a_resumed_run_and_differ_between_epochs(npz):
+    train = data.load(str(npz[0]), "train")
+
+    def batch(epoch):
+        return data.Batches(*train[:2], batch_size=4, seed=1, epoch=epoch, augment=distort)[1]
+
+    np.testing.assert_array_equal(batch(2)[0], batch(2)[0])
+    plain = data.Batches(*train[:2], batch_size=4, seed=1, epoch=2)[1]
+    np.testing.assert_array_equal(batch(2)[1], plain[1])
+    assert not np.array_equal(batch(2)[0], plain[0]) and np.abs(batch(2)[0]).max() <= 1
+
+
 @pytest.mark.parametrize("batch_size", [0, 21])
 def test_a_bad_batch_size_is_named(npz, batch_size):
-    train = data.load(npz[0], "train")
+    train = data.load(str(npz[0]), "train")
     with pytest.raises(ValueError, match=r"`batch_size` must be in 1\.\.20"):
         data.Batches(train.images, train.labels, batch_size=batch_size)

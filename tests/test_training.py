@@ -10,7 +10,7 @@ from conftest import randomise
 from keras_ddpm import callbacks, schedules
 from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.training import DDPM, validation_set
+from keras_ddpm.training import DDPM, FreshValidation, validation_set
 from keras_ddpm.unet import UNet
 from keras_ddpm.weights import write_weights
 
@@ -108,6 +108,17 @@ def test_the_validation_loss_is_about_the_model_alone():
     assert first == pytest.approx(again, rel=1e-4)
     ((_, _, t, _),) = validation_set(x_0, labels, 100)
     assert np.bincount(t * 4 // 100, minlength=4).tolist() == [8, 8, 8, 8]
+
+
+def test_fresh_validation_noise_moves_the_loss_of_an_unchanged_model():
+    images, labels = toy_data()
+    x_0 = (images / 127.5 - 1.0).astype("float32")
+    fresh = FreshValidation(x_0, labels, 100, batch_size=8)
+    model = new_model()
+    losses = [model.evaluate(fresh, verbose=0, return_dict=True)["loss"] for _ in range(2)]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-4)
+    again = FreshValidation(x_0, labels, 100, batch_size=32)
+    assert losses[0] == pytest.approx(model.evaluate(again, verbose=0, return_dict=True)["loss"], rel=1e-4)
 
 
 def test_the_loss_is_the_mean_of_its_quarters():

@@ -80,7 +80,8 @@ def test_the_reports_network_goes_28_14_7_4_2():
     for shrink in network.shrink:
         sizes.append(shrink.compute_output_shape((None, sizes[-1], sizes[-1], 16))[1])
     assert sizes == [28, 14, 7, 4, 2] and len(network.down) == len(network.up) == 4
-    assert not network.film and network.settings["activation"] == "gelu" and network.settings["embed_dim"] == 128
+    assert (network.in_blocks, network.at_bottleneck) == ("", "tc")
+    assert network.settings["activation"] == "gelu" and network.settings["embed_dim"] == 128
 
 
 def test_the_null_labels_embedding_is_zero_and_no_others_is():
@@ -95,12 +96,13 @@ def test_a_new_block_is_its_shortcut():
     np.testing.assert_allclose(blocks.ResBlock(16, 4)(X, E), X, atol=1e-6)
 
 
-@pytest.mark.parametrize("conditioning", ["film", "bottleneck"])
+@pytest.mark.parametrize("conditioning", ["film", "bottleneck", "film_time", "film_label"])
 def test_the_network_hears_time_and_class(conditioning):
     network = small_unet(conditioning=conditioning)
     x = np.repeat(np.random.default_rng(0).standard_normal((1, 28, 28, 1)), 2, axis=0).astype("float32")
     same, t_differs, label_differs = ([5, 5], [3, 3]), ([5, 50], [3, 3]), ([5, 5], [3, 4])
-    for (t, label), equal in ((same, True), (t_differs, False), (label_differs, False)):
+    deaf_to_time = conditioning == "film_label"
+    for (t, label), equal in ((same, True), (t_differs, deaf_to_time), (label_differs, False)):
         y = np.asarray(network(x, np.array(t, "int32"), np.array(label, "int32")))
         assert np.allclose(y[0], y[1], atol=1e-6) == equal
 

@@ -16,8 +16,8 @@ from importlib.metadata import version
 import keras
 import numpy as np
 
+from keras_ddpm.augment import distort
 from keras_ddpm.data import load
-from keras_ddpm.evaluation.augment import distort
 from keras_ddpm.evaluation.classifier import ARCHITECTURES, DigitClassifier, build_network
 from keras_ddpm.evaluation.inputs import check_images, check_labels
 

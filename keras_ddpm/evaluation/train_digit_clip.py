@@ -18,8 +18,8 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_ddpm.augment import distort
 from keras_ddpm.evaluation import degradations, digit_clip
-from keras_ddpm.evaluation.augment import distort
 from keras_ddpm.evaluation.clip_scores import score_logits
 from keras_ddpm.evaluation.inputs import check_images, check_labels
 

@@ -1,4 +1,4 @@
-"""Small affine distortions for training the classifier: rotation, scale, shift, drawn anew for every image.
+"""Small affine distortions for training: rotation, scale, shift, drawn anew for every image.
 
 An output pixel (x, y) takes its value from the input at A (x, y) + b, so a row of eight numbers
 (a_0, a_1, a_2, b_0, b_1, b_2, 0, 0) describes one image's distortion, bilinear between pixels and zero outside.
@@ -45,3 +45,6 @@ def distort(images, rng):
     transforms = draw_affine(rng, len(images))
     out = keras.ops.image.affine_transform(images.astype("float32"), transforms, data_format="channels_last")
     return keras.ops.convert_to_numpy(out)
+
+
+AUGMENTATIONS = {"none": None, "distort": distort}

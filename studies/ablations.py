@@ -1,0 +1,39 @@
+"""Ablations: what does each part give to the mended model?
+
+python -m studies.ablations [--quick]
+
+The base is the report's network with all causes mended; every row takes one part away or adds one, trained for as long
+and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
+"""
+
+import functools
+
+from studies import arms, study
+from studies.configuration import N, measure
+
+SETTINGS = {
+    "all": ("all", {}),
+    "no_time": ("all_no_time", {}),
+    "class_at_bottleneck": ("all_class_at_bottleneck", {}),
+    "p_uncond_0": ("all_p_uncond_0", {}),
+    "p_uncond_0.3": ("all_p_uncond_0.3", {}),
+    "attention": ("all_attention", {}),
+    "augmentation": ("all_augmentation", {}),
+    "dynamic": ("all", {"threshold": "dynamic"}),
+    "unclipped": ("all", {"threshold": "none"}),
+}
+
+
+def run(options):
+    judge = study.Judge(options, options.count(N))
+    results = study.Results("ablations", options, n=judge.n, epochs=arms.epochs("all", options))
+    results.row("real", judge.real)
+    for name, (arm, sampling) in SETTINGS.items():
+        folder = arms.train(arm, options)
+        for w in (3.0, 1.0):
+            picture = results.picture(f"{name}_w{w:g}")
+            results.row(f"{name} w={w:g}", functools.partial(measure, judge, folder, w, picture, sampling))
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__)

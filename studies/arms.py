@@ -1,0 +1,122 @@
+"""The trainings that the studies compare: each is train.py with flags, and differs from its base in one of them.
+
+python -m studies.arms            trains all of them, one after the other; what is there already stays
+python -m studies.arms cosine     trains some
+
+The base of `CAUSES` and `SCHEDULES` is the report's configuration; that of `ABLATIONS` is the same with all causes
+mended. Every arm of a table is trained for the same number of epochs on the same images.
+"""
+
+import csv
+import dataclasses
+import pathlib
+import subprocess
+import sys
+
+import tyro
+
+from keras_ddpm import callbacks, config, presets
+from keras_ddpm.arguments import parse_values
+from studies.study import Options
+
+CONFIG = "configs/report.py"
+EPOCHS, LONG_EPOCHS = 3, 30
+MENDED = "--schedule scaled_linear --conditioning film --ema-decay 0.9995 --threshold static --validation-noise fixed"
+CAUSES = {
+    "its_configuration": "",
+    "scaled_linear": "--schedule scaled_linear",
+    "T1000": "--T 1000",
+    "cosine": "--schedule cosine",
+    "film": "--conditioning film",
+    "ema": "--ema-decay 0.9995",
+    "validation": "--validation-noise fixed",
+    "all": MENDED,
+}
+SCHEDULES = {
+    "linear_v": "--prediction v",
+    "scaled_linear_v": "--schedule scaled_linear --prediction v",
+    "cosine_v": "--schedule cosine --prediction v",
+    "zero_terminal_snr_v": "--schedule zero_terminal_snr --prediction v",
+}
+ABLATIONS = {
+    "all_no_time": f"{MENDED} --conditioning film_label",
+    "all_class_at_bottleneck": f"{MENDED} --conditioning film_time",
+    "all_p_uncond_0": f"{MENDED} --p-uncond 0",
+    "all_p_uncond_0.3": f"{MENDED} --p-uncond 0.3",
+    "all_attention": f"{MENDED} --attention False False True True False",
+    "all_augmentation": f"{MENDED} --augmentation distort",
+}
+ARMS = {
+    **{name: f"--epochs {EPOCHS} --grid-every 3 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()},
+    "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
+}
+QUICK = (
+    "--epochs 1 --grid-every 0 --evaluate-every 0 --train-images 640 --validation-images 100 --embed-dim 8 "
+    "--widths 8 8 8 8 8 --heads 2"
+)
+
+
+def flags(name, options):
+    """The flags of train.py for an arm, a list."""
+    return f"--config {CONFIG} {ARMS[name]} {QUICK if options.quick else ''} --dataset {options.dataset}".split()
+
+
+def epochs(name, options):
+    """Epochs of an arm."""
+    return parse_values(None, flags(name, options)).values.training.epochs
+
+
+def command(name):
+    """The command that trains an arm, for people."""
+    return " ".join(f"python train.py --config {CONFIG} --out runs/studies/{name} {ARMS[name]}".split())
+
+
+def train(name, options):
+    """Train an arm with train.py, or what is left of it.
+
+    Args:
+        name: Key of `ARMS`.
+        options: `study.Options`.
+
+    Returns:
+        The folder of the finished run.
+
+    Raises:
+        ValueError: if the folder holds a run of another configuration.
+    """
+    folder = options.trainings / name
+    asked, started = flags(name, options), (folder / callbacks.STATE).is_file()
+    wanted = parse_values(None, asked).values
+    if started and presets.read_config(folder)[0] != wanted:
+        raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
+    if len(log(folder)) < wanted.training.epochs:
+        resume = ["--resume"] if started else []
+        subprocess.run([sys.executable, "train.py", *asked, "--out", str(folder), *resume], check=True)
+    return folder
+
+
+def log(folder):
+    """The rows of a run's log, a list of dicts of floats; empty if there is none."""
+    path = pathlib.Path(folder) / "log.csv"
+    if not path.is_file():
+        return []
+    with path.open() as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments(Options):
+    names: tyro.conf.Positional[tuple[str, ...]] = tuple(ARMS)
+    """Which to train."""
+
+
+def main():
+    arguments = tyro.cli(Arguments, description=__doc__)
+    for name in arguments.names:
+        config.choose(ARMS, name, "names")
+    for name in arguments.names:
+        print(f"{name}: {train(name, arguments)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

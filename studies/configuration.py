@@ -1,0 +1,127 @@
+"""Why blobs? The report's configuration, one change at a time, and all changes together.
+
+python -m studies.configuration [--quick]
+
+Every row is trained for as long as the others and sampled alike: DDPM with 100 steps, w = 3, and once more with w = 1.
+The last rows change nothing in the network but where sampling starts: from N(0, I), from a Gaussian with the mean and
+variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
+"""
+
+import numpy as np
+
+from keras_ddpm import data, presets
+from studies import arms, study
+
+N = 500
+SETTINGS = {
+    "its_configuration": ("its_configuration", {}),
+    "scaled_linear": ("scaled_linear", {}),
+    "T1000": ("T1000", {}),
+    "cosine": ("cosine", {}),
+    "clip": ("its_configuration", {"threshold": "static"}),
+    "ema": ("ema", {}),
+    "film": ("film", {}),
+    "validation": ("validation", {}),
+    "cosine_clip": ("cosine", {"threshold": "static"}),
+    "all": ("all", {}),
+}
+"""Row: the training, and the fields of its sampling that differ."""
+
+
+def run(options):
+    judge = study.Judge(options, options.count(N))
+    results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
+    results.row("real", judge.real)
+    for name, (arm, sampling) in SETTINGS.items():
+        folder = arms.train(arm, options)
+        for w in (3.0, 1.0):
+            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
+    long = arms.train("report", options)
+    for w in (3.0, 1.0):
+        results.row(f"report w={w:g}", measure, judge, long, w, results.picture(f"report_w{w:g}"))
+    for start in STARTS:
+        results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
+    results.row("validation noise", validation_noise, judge, long)
+
+
+def measure(judge, folder, w, picture, sampling=None):
+    """Figures of what a run draws, with a picture, its parameters and how its training went."""
+    generator = presets.load_preset(folder, **(sampling or {}))
+    images, seconds = study.draw(generator, judge.labels, w)
+    study.grid(picture, images, judge.labels)
+    facts = {"parameters": generator.network.count_params(), "epochs": len(arms.log(folder)), "seconds": seconds}
+    facts["terminal_alpha_bar"] = float(generator.diffusion.alpha_bar[-1])
+    return {**judge.figures(images), **facts, "val_loss": [row["val_loss"] for row in arms.log(folder)]}
+
+
+# Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.
+
+
+def standard(x_0, training, alpha, sigma, noise):
+    """N(0, I), as the report has it."""
+    return noise
+
+
+def matched(x_0, training, alpha, sigma, noise):
+    """A Gaussian with q(x_T)'s mean and variance in each pixel; it holds no digit."""
+    return alpha * training.mean(axis=0) + np.sqrt(alpha**2 * training.var(axis=0) + sigma**2) * noise
+
+
+def marginal(x_0, training, alpha, sigma, noise):
+    """q(x_T | digit): training images of the digits asked for, noised."""
+    return alpha * x_0 + sigma * noise
+
+
+STARTS = {"standard": standard, "matched": matched, "marginal": marginal}
+
+
+def from_start(judge, folder, start, picture, *, w=1.0, batch=250):
+    """Figures of the run's images when sampling starts from another x_T, unguided, so that nothing else repairs it."""
+    generator = presets.load_preset(folder)
+    alpha, sigma = (np.asarray(table) for table in generator.diffusion.alpha_sigma(generator.diffusion.T - 1))
+    images, labels = judge.train
+    random = np.random.default_rng(0)
+    x_0 = data.to_float(images[[random.choice(np.flatnonzero(labels == digit)) for digit in judge.labels]])
+    training = data.to_float(images[:10_000])
+    parts = []
+    for first in range(0, judge.n, batch):
+        rows = slice(first, first + batch)
+        _, between = generator.draw_noise(generator.fresh_key(len(judge.labels[rows])))
+        noise = random.standard_normal(x_0[rows].shape)
+        x_T = STARTS[start](x_0[rows], training, alpha, sigma, noise).astype("float32")
+        w_rows = np.full(len(x_T), w, "float32")
+        parts.append(np.asarray(generator.from_noise(judge.labels[rows], w_rows, x_T, between)["image"]))
+    drawn = data.to_uint8(np.concatenate(parts))
+    study.grid(picture, drawn, judge.labels)
+    return judge.figures(drawn)
+
+
+def validation_noise(judge, folder, *, draws=10):
+    """How much the validation loss of one network moves with fresh noise, beside what an epoch gains."""
+    generator = presets.load_preset(folder)
+    losses = [one_loss(judge, generator, seed) for seed in range(draws)]
+    log = arms.log(folder)
+    late = np.array([row["val_loss"] for row in log[len(log) // 2 :]])
+    return {
+        "std_of_draws": np.std(losses, ddof=1),
+        "mean_loss": np.mean(losses),
+        "mean_gain_of_late_epochs": -np.diff(late).mean() if len(late) > 1 else None,
+        "late_epochs_that_rose": int((np.diff(late) > 0).sum()),
+        "late_epochs": len(late),
+        "learning_rate": [row["learning_rate"] for row in log],
+    }
+
+
+def one_loss(judge, generator, seed):
+    """The validation loss of a network with the times and noise of a seed."""
+    from keras_ddpm.training import DDPM, validation_set
+
+    images, labels = (array[: 10 * judge.n] for array in judge.test)
+    model = DDPM(generator.network, generator.diffusion, num_classes=generator.network.num_classes, ema_decay=0.0)
+    model.compile()
+    batch = validation_set(data.to_float(images), labels, generator.diffusion.T, seed=seed)
+    return model.evaluate(*batch, batch_size=500, verbose=0, return_dict=True)["loss"]
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__)

@@ -1,0 +1,56 @@
+"""Guidance: what does w buy, and what does it cost? And does a w for each digit help?
+
+python -m studies.guidance [--quick]
+
+The default model, guided at every noise level (its default guides in an interval only), w from 0 to 10, three seeds.
+The w of each digit is chosen on these seeds and judged on others.
+"""
+
+import numpy as np
+
+from keras_ddpm import pictures, presets
+from studies import study
+
+N = 300
+WS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
+PLOTTED = ("accuracy", "precision", "recall", "sharp", "white")
+
+
+def run(options):
+    judge = study.Judge(options, options.count(N))
+    steps = 5 if options.quick else None  # None: the preset's own
+    generator = presets.load_preset(options.preset, guidance_interval=study.ALWAYS, steps=steps)
+    seeds = options.seeds()
+    ws = (1.0, 3.0) if options.quick else WS
+    results = study.Results("guidance", options, n=judge.n, w=ws, seeds=len(seeds), steps=len(generator.times))
+    results.row("real", judge.real)
+
+    def figures(w, seed):
+        images, seconds = study.draw(generator, judge.labels, w, seed=seed * judge.n)
+        study.grid(results.picture("w_of_digit" if np.ndim(w) else f"w{w:g}"), images, judge.labels)
+        return {**judge.figures(images), "seconds": seconds}
+
+    sweep = {w: [results.row(f"w={w:g} seed={s}", figures, w, s) for s in seeds] for w in ws}
+    curves = {name: [study.spread(rows, name)[0] for rows in sweep.values()] for name in PLOTTED}
+    real = results.content["rows"]["real"]["diversity"]
+    curves["diversity / real"] = [study.spread(rows, "diversity")[0] / real for rows in sweep.values()]
+    pictures.plot_curves(results.picture("sweep"), ws, curves, x_label="w", y_label="share", y_scale="linear")
+
+    of_digit = best_w(sweep)
+    own = presets.read_config(options.preset)[0].sampling.w
+    results.content["w_of_digit"] = of_digit.tolist()
+    for seed in (len(seeds) + s for s in seeds):  # seeds that had no part in the choice
+        results.row(f"of digit seed={seed}", figures, of_digit[judge.labels], seed)
+        for w in (1.0, own):
+            results.row(f"one w={w:g} seed={seed}", figures, w, seed)
+
+
+def best_w(sweep):
+    """For each digit the smallest w >= 1 that is read right most often: float32 (10,)."""
+    candidates = [w for w in sweep if w >= 1]
+    right = np.array([np.mean([row["accuracy_of_digit"] for row in sweep[w]], axis=0) for w in candidates])  # (w, 10)
+    return np.array(candidates, "float32")[right.argmax(axis=0)]
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__)

@@ -1,0 +1,74 @@
+"""When is a digit gone, and when is it back? A classifier along the forward and the reverse process.
+
+python -m studies.recognition [--quick]
+
+The classifier learned clean digits. For the reverse process it reads the state x_t, and the x_0 estimate made from it:
+what a viewer of a film of denoising could see at that moment, and what the network knows already.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from keras_ddpm import pictures, presets, process
+from keras_ddpm.evaluation import plots
+from keras_ddpm.evaluation.report import recognition_section
+from studies import arms, study
+
+N, STEPS = 500, 100
+MODELS = {"default": None, "all": "all", "report": "report"}
+
+
+def run(options):
+    judge = study.Judge(options, options.count(N))
+    steps = 10 if options.quick else STEPS
+    results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps)
+    for name, arm in MODELS.items():
+        folder = arms.train(arm, options) if arm else options.preset
+        for seed in options.seeds():
+            results.row(f"{name} seed={seed}", functools.partial(recognise, judge, folder, steps, seed))
+        first = results.content["rows"][f"{name} seed=0"]
+        for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
+            svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
+            results.picture(f"{name}_{process_name}").with_suffix(".svg").write_text(svg)
+        film(results.picture(f"{name}_film"), judge, folder, steps)
+
+
+CLAIMED = {"forward": "gone_at", "reverse": "readable_at"}
+
+
+def recognise(judge, folder, steps, seed):
+    """Accuracy and F1 per digit along both processes, of one seed."""
+    sampling = presets.read_config(folder)[0].sampling
+    recording = recorder(folder, steps)
+    path = recording.sample(judge.labels, sampling.w, seed * judge.n + np.arange(judge.n))
+    found = process.frames(path, judge.labels, times=recording.times, T=recording.diffusion.T)
+    forward = process.noised(judge.test[0][: judge.n], judge.labels, recording.diffusion, seed=seed)
+    return {"w": sampling.w, **recognition_section({"forward": forward, **found})}
+
+
+def recorder(folder, steps):
+    """A run's own sampling, by DDPM with so many steps, keeping the path."""
+    sampling = dataclasses.replace(presets.read_config(folder)[0].sampling, sampler="ddpm", steps=steps)
+    return process.recorder(presets.load_preset(folder), sampling)
+
+
+def film(path, judge, folder, steps):
+    """A picture: a real 2 at every tenth step of the noise, a drawn 2 on its way back, and the estimates of x_0."""
+    recording = recorder(folder, steps)
+    two = int(np.flatnonzero(judge.labels == 2)[0])
+    forward, _, _ = process.noised(judge.test[0][two : two + 1], judge.labels[two : two + 1], recording.diffusion)
+    w = presets.read_config(folder)[0].sampling.w
+    drawn = recording.sample(judge.labels[two : two + 1], w, np.array([2]))
+    back = process.frames(drawn, [2], times=recording.times, T=recording.diffusion.T)
+    strips = [
+        frames[:: max(1, len(frames) // 10)][:11, 0] for frames in (forward, back["reverse"][0], back["estimate"][0])
+    ]
+    count = min(map(len, strips))
+    images = np.concatenate([strip[:count] for strip in strips])
+    pictures.write_png(path, pictures.grid(images, columns=count, scale=2))
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__)

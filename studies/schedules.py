@@ -1,0 +1,93 @@
+"""Schedules: which of them can be sampled from, with eps and with v, clipped and unclipped?
+
+python -m studies.schedules [--quick]
+
+The report's configuration with T = 100 and each schedule; its ancestral sampling with w = 3. The chain's numbers are
+kept: largest |mu| and |x_0| at every step, before clipping.
+"""
+
+import functools
+
+import numpy as np
+
+from keras_ddpm import pictures, presets, process
+from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.evaluation import health
+from studies import arms, study
+
+N = 300
+ARMS = {
+    "linear eps": "its_configuration",
+    "scaled_linear eps": "scaled_linear",
+    "cosine eps": "cosine",
+    "linear v": "linear_v",
+    "scaled_linear v": "scaled_linear_v",
+    "cosine v": "cosine_v",
+    "zero_terminal_snr v": "zero_terminal_snr_v",
+}
+THRESHOLDS = ("none", "static")
+
+
+def run(options):
+    judge = study.Judge(options, options.count(N))
+    epochs = arms.epochs("its_configuration", options)
+    results = study.Results("schedules", options, n=judge.n, epochs=epochs)
+    results.row("real", judge.real)
+    results.row("zero_terminal_snr eps", impossible)
+    for name, arm in ARMS.items():
+        folder = arms.train(arm, options)
+        for threshold in THRESHOLDS:
+            picture = results.picture(f"{name}_{threshold}".replace(" ", "_"))
+            results.row(f"{name} {threshold}", functools.partial(measure, judge, folder, threshold, picture))
+    rows = results.content["rows"]
+    for threshold in THRESHOLDS:
+        curves = {name: rows[f"{name} {threshold}"]["mu_largest"] for name in ARMS}
+        steps = rows[f"linear eps {threshold}"]["steps"]
+        pictures.plot_curves(
+            results.picture(f"mu_{threshold}"),
+            100 - np.array(steps),
+            curves,
+            x_label="denoising steps",
+            y_label="max |mu|",
+        )
+
+
+def measure(judge, folder, threshold, picture):
+    """Figures of what a run draws with one threshold, and the health of the chain."""
+    sampling = presets.read_config(folder)[0].sampling
+    generator = presets.load_preset(folder, threshold=threshold)
+    images, seconds = study.draw(generator, judge.labels, sampling.w)
+    study.grid(picture, images, judge.labels)
+    return {**judge.figures(images), "seconds": seconds, **numbers(folder, threshold, sampling.w)}
+
+
+def numbers(folder, threshold, w):
+    """Largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how much of eps's error reaches x_0."""
+    import dataclasses
+
+    sampling = dataclasses.replace(presets.read_config(folder)[0].sampling, threshold=threshold)
+    recording = process.recorder(presets.load_preset(folder), sampling)
+    found = process.traces(recording, sampling, np.arange(50) % 10, np.full(50, w), np.arange(50))
+    largest = {name: np.abs(trace).reshape(len(trace), -1).max(axis=1) for name, trace in found["traces"].items()}
+    last = recording.diffusion.alpha_bar[-1]
+    return {
+        "steps": found["steps"],
+        "mu_largest": largest["mu"],
+        "x_0_largest": largest["x_0"],
+        "diagnosis": health.diagnose(found["traces"], steps=found["steps"], alpha_bar_end=found["alpha_bar_end"]),
+        "terminal_alpha_bar": last,
+        "gain_of_eps_in_x_0": np.sqrt((1 - last) / last) if last else None,
+    }
+
+
+def impossible():
+    """What building eps-prediction on a zero-terminal-SNR schedule answers."""
+    try:
+        Diffusion.from_names(schedule="zero_terminal_snr", T=100, prediction="eps")
+    except ValueError as error:
+        return {"error": str(error)}
+    raise AssertionError("eps-prediction was accepted where no signal is left")
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__)

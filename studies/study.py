@@ -1,0 +1,185 @@
+"""What every study shares: its flags, its real images and judges, and results that a later run goes on from.
+
+    rows[name] = figures        written as soon as a row is done, so that a study that was stopped does the rest
+
+A study is a function of `Options`; `python -m studies.<name> --quick` runs it small, into another folder.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tyro
+
+from benchmarks import machine
+from keras_ddpm import data, pictures
+from keras_ddpm.evaluation.classifier import load_classifier, remember
+from keras_ddpm.evaluation.clip_scores import clip_scores
+from keras_ddpm.evaluation.digit_clip import load_digit_clip
+from keras_ddpm.evaluation.metrics import bind
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+ALWAYS = (0.0, float("inf"))
+"""The guidance interval that holds every noise level."""
+GROUPS = ("accuracy", "distances", "manifold", "diversity", "pixels")
+KEPT = {"accuracy", "confidence", "frechet_distance", "precision", "recall", "density", "coverage", "diversity"}
+KEPT |= {"nearest_sibling", "pixel_mean", "black", "white", "grey"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    quick: bool = False
+    """A few images and steps, into runs/quick: minutes, to see that it runs. The figures mean nothing."""
+    preset: str = "mnist"
+    """The default model: name of a shipped preset, or a folder of the same shape."""
+    dataset: str = "mnist"
+    """The real images: TFDS name, or path of an .npz file."""
+    out: pathlib.Path | None = None
+    """Folder of the results. Default: studies/results."""
+    runs: pathlib.Path | None = None
+    """Folder of the trainings. Default: runs/studies."""
+
+    @property
+    def results(self):
+        """Folder of the results."""
+        return self.out or (pathlib.Path("runs/quick/results") if self.quick else RESULTS)
+
+    @property
+    def trainings(self):
+        """Folder of the trainings."""
+        return self.runs or pathlib.Path("runs/quick" if self.quick else "runs/studies")
+
+    def count(self, n, *, quick=100):
+        """How many images: n, or few."""
+        return quick if self.quick else n
+
+    def seeds(self, full=3):
+        """Seeds of the repetitions."""
+        return range(1 if self.quick else full)
+
+
+def main(run, description):
+    """The command line of one study."""
+    options = tyro.cli(Options, description=description)
+    options.results.mkdir(parents=True, exist_ok=True)
+    try:
+        run(options)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+class Results:
+    """The rows of a study in a JSON file, written whole after each row.
+
+    Args:
+        name: Of the study, and of its file.
+        options: `Options`.
+        **settings: What all rows share; rows of a file with other settings are done anew.
+    """
+
+    def __init__(self, name, options, **settings):
+        self.path = options.results / f"{name}.json"
+        self.settings = json.loads(json.dumps(settings))
+        command = f"python -m studies.{name}{' --quick' if options.quick else ''}"
+        self.content = {"command": command, "settings": self.settings, "rows": {}}
+        if self.path.is_file():
+            before = json.loads(self.path.read_text())
+            if before["settings"] == self.settings:
+                self.content["rows"] = before["rows"]
+
+    def row(self, name, work, *args):
+        """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds."""
+        if name not in self.content["rows"]:
+            start = time.perf_counter()
+            figures = work(*args)
+            took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
+            self.content["rows"][name] = {**figures, **took}
+            write_json(self.path, self.content)
+            print(f"{self.path.stem}: {name} ({took['row_seconds']} s)", flush=True)
+        return self.content["rows"][name]
+
+    def picture(self, name):
+        """Path of a picture beside the file."""
+        return self.path.with_name(f"{self.path.stem}_{name}.png")
+
+
+def write_json(path, content):
+    """Write a JSON file, completely or not at all; numbers to six digits, NaN as null."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(_plain(content), indent=1) + "\n")
+    os.replace(partial, path)
+
+
+class Judge:
+    """Real images and the judges of generated ones.
+
+    Images are judged beside as many real test images with the same digits; both are compared with training images.
+
+    Args:
+        options: `Options`.
+        n: Number of images.
+    """
+
+    def __init__(self, options, n):
+        self.train, self.test = (data.load(options.dataset, split)[:2] for split in ("train", "test"))
+        self.n, self.labels = n, self.test[1][:n]
+        self.classifier = remember(load_classifier())
+        self.clip = load_digit_clip()
+        reference = tuple(array[:n] for array in self.train)
+        self.metrics = bind(reference=reference, training=self.train[0], classifier=self.classifier)
+
+    def figures(self, images):
+        """Figures of uint8 images (n, 28, 28, 1) that were meant to be `labels`; per digit: accuracy and CLIP's."""
+        found = {}
+        for group in GROUPS:
+            found |= dict(self.metrics[group](images, self.labels))
+        scores = dict(clip_scores(images, self.labels, evaluator=self.clip))
+        scores = {name.removeprefix(f"clip/{self.clip.name}/"): value / 100 for name, value in scores.items()}
+        figures = {name: value for name, value in found.items() if name in KEPT}
+        figures["accuracy_of_digit"] = [found[f"accuracy/{digit}"] for digit in range(10)]
+        for name in ("photo", "blurry", "sharp"):
+            figures[name] = scores[f"{name}/all"]
+            figures[f"{name}_of_digit"] = [scores[f"{name}/{digit}"] for digit in range(10)]
+        return figures
+
+    def real(self):
+        """The same figures of the real test images."""
+        return self.figures(self.test[0][: self.n])
+
+
+def draw(generator, labels, w, *, seed=0):
+    """uint8 images (N, H, W, C), image i with seed `seed` + i, and the seconds they took."""
+    start = time.perf_counter()
+    images = generator.sample(labels, w, seed + np.arange(len(labels)))["image"]
+    return data.to_uint8(images), time.perf_counter() - start
+
+
+def grid(path, images, labels, *, columns=10, scale=1):
+    """Write a picture of the first images of each digit, a row a digit."""
+    shown = [images[labels == digit][:columns] for digit in np.unique(labels)]
+    columns = min(columns, *(len(row) for row in shown))
+    together = np.concatenate([row[:columns] for row in shown])
+    pictures.write_png(path, pictures.grid(together, columns=columns, scale=scale))
+
+
+def spread(rows, figure):
+    """A figure of several rows: their mean, and their standard deviation (0 of a single one)."""
+    values = [row[figure] for row in rows]
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
