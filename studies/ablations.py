@@ -6,8 +6,6 @@ The base is the report's network with all causes mended; every row takes one par
 and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
 """
 
-import functools
-
 from studies import arms, study
 from studies.configuration import N, measure
 
@@ -32,7 +30,7 @@ def run(options):
         folder = arms.train(arm, options)
         for w in (3.0, 1.0):
             picture = results.picture(f"{name}_w{w:g}")
-            results.row(f"{name} w={w:g}", functools.partial(measure, judge, folder, w, picture, sampling))
+            results.row(f"{name} w={w:g}", measure, judge, folder, w, picture, sampling)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ what a viewer of a film of denoising could see at that moment, and what the netw
 """
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -27,7 +26,7 @@ def run(options):
     for name, arm in MODELS.items():
         folder = arms.train(arm, options) if arm else options.preset
         for seed in options.seeds():
-            results.row(f"{name} seed={seed}", functools.partial(recognise, judge, folder, steps, seed))
+            results.row(f"{name} seed={seed}", recognise, judge, folder, steps, seed)
         first = results.content["rows"][f"{name} seed=0"]
         for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
             svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
@@ -62,9 +61,8 @@ def film(path, judge, folder, steps):
     w = presets.read_config(folder)[0].sampling.w
     drawn = recording.sample(judge.labels[two : two + 1], w, np.array([2]))
     back = process.frames(drawn, [2], times=recording.times, T=recording.diffusion.T)
-    strips = [
-        frames[:: max(1, len(frames) // 10)][:11, 0] for frames in (forward, back["reverse"][0], back["estimate"][0])
-    ]
+    rows = (forward, back["reverse"][0], back["estimate"][0])
+    strips = [frames[:: max(1, len(frames) // 10)][:11, 0] for frames in rows]
     count = min(map(len, strips))
     images = np.concatenate([strip[:count] for strip in strips])
     pictures.write_png(path, pictures.grid(images, columns=count, scale=2))

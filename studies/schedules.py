@@ -6,7 +6,7 @@ The report's configuration with T = 100 and each schedule; its ancestral samplin
 kept: largest |mu| and |x_0| at every step, before clipping.
 """
 
-import functools
+import dataclasses
 
 import numpy as np
 
@@ -38,18 +38,13 @@ def run(options):
         folder = arms.train(arm, options)
         for threshold in THRESHOLDS:
             picture = results.picture(f"{name}_{threshold}".replace(" ", "_"))
-            results.row(f"{name} {threshold}", functools.partial(measure, judge, folder, threshold, picture))
+            results.row(f"{name} {threshold}", measure, judge, folder, threshold, picture)
     rows = results.content["rows"]
     for threshold in THRESHOLDS:
         curves = {name: rows[f"{name} {threshold}"]["mu_largest"] for name in ARMS}
-        steps = rows[f"linear eps {threshold}"]["steps"]
-        pictures.plot_curves(
-            results.picture(f"mu_{threshold}"),
-            100 - np.array(steps),
-            curves,
-            x_label="denoising steps",
-            y_label="max |mu|",
-        )
+        done = 100 - np.array(rows[f"linear eps {threshold}"]["steps"])
+        path = results.picture(f"mu_{threshold}")
+        pictures.plot_curves(path, done, curves, x_label="denoising steps", y_label="max |mu|")
 
 
 def measure(judge, folder, threshold, picture):
@@ -63,8 +58,6 @@ def measure(judge, folder, threshold, picture):
 
 def numbers(folder, threshold, w):
     """Largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how much of eps's error reaches x_0."""
-    import dataclasses
-
     sampling = dataclasses.replace(presets.read_config(folder)[0].sampling, threshold=threshold)
     recording = process.recorder(presets.load_preset(folder), sampling)
     found = process.traces(recording, sampling, np.arange(50) % 10, np.full(50, w), np.arange(50))

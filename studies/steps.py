@@ -25,7 +25,7 @@ def run(options):
     results.row("real", judge.real)
     for count in steps:
         for sampler in SAMPLERS:
-            results.row(f"{sampler} {count}", lambda: measure(judge, options.preset, sampling, sampler, count))
+            results.row(f"{sampler} {count}", measure, judge, options.preset, sampling, sampler, count)
     rows = results.content["rows"]
     for figure in ("frechet_distance", "accuracy"):
         curves = {sampler: [rows[f"{sampler} {count}"][figure] for count in steps] for sampler in SAMPLERS}
@@ -49,10 +49,8 @@ def measure(judge, preset, sampling, sampler, steps):
 
 def calls(generator, sampling):
     """Network calls for one image: one a step, two where guided."""
-    guided = np.array(
-        within(sampling.guidance_interval or study.ALWAYS, generator.diffusion)(sampling.w, generator.times)
-    )
-    return int(len(generator.times) + (guided != 1).sum())
+    strength = within(sampling.guidance_interval or study.ALWAYS, generator.diffusion)
+    return int(len(generator.times) + (np.array(strength(sampling.w, generator.times)) != 1).sum())
 
 
 if __name__ == "__main__":
