@@ -10,12 +10,11 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
 
+from benchmarks import local_server
 from export import versions
 from serving.servable import Servable
 
@@ -91,15 +90,9 @@ class Target:
         self.base = self._folder / "ddpm"
         shutil.copytree(versions.find(model_base_path), self.base / "1")
         self.log = self._folder / "server.log"
-        command = [sys.executable, "-m", "serving.server", "--model-base-path", str(self.base), "--poll", "0.2"]
-        command += ["--port", "0", "--rest-api-port", "0", "--queue", str(QUEUE)]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        ready = re.search(r"gRPC \S+:(\d+), REST http://[^:]+:(\d+)/", self.process.stdout.readline())
-        if not ready:
-            self.process.kill()
-            raise ValueError(f"the local server did not start: {self.log.read_text()[-2000:]}")
-        self.port, self.rest_port = map(int, ready.groups())
+        flags = ("--model-base-path", str(self.base), "--poll", "0.2", "--queue", str(QUEUE))
+        self.process, *addresses = local_server.start(*flags, log=self.log)
+        self.port, self.rest_port = (int(address.rpartition(":")[2]) for address in addresses)
 
     def usage(self):
         """Usage of the server's process now."""

@@ -5,7 +5,6 @@
 It is written under a hidden name, which no server looks at, loaded and compared with Python, and renamed.
 """
 
-import dataclasses
 import math
 import pathlib
 import shutil
@@ -15,8 +14,6 @@ import keras
 
 from export import facts, signatures, verify, versions, warmup
 from keras_ddpm import presets
-from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.weights import read_weights
 
 
 def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
@@ -38,18 +35,19 @@ def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
             `keras_ddpm.sample` draws.
         OSError: if the folder cannot be written.
     """
-    config = _config(preset, sampling)
+    config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
     if every < 1 or not math.isfinite(config.sampling.w):
         raise ValueError(f"`every` must be at least 1 and `w` finite. Received: {every}, {config.sampling.w}")
     found, out = facts.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
     if if_changed and out.is_dir() and (newest := versions.newest(out)) and facts.read(newest) == found:
         return newest
-    functions, network = _functions(config, preset, found)
+    loaded = presets.load_preset(preset, **(sampling or {}))
+    functions = signatures.build(loaded.network, loaded.diffusion, config.sampling, metadata=found)
     out.mkdir(parents=True, exist_ok=True)
     versions.sweep(out)
     partial = pathlib.Path(tempfile.mkdtemp(prefix=versions.PARTIAL, dir=out))
     try:
-        write(network, functions, partial)
+        write(loaded.network, functions, partial)
         facts.write(partial, found)
         warmup.write(partial, found)
         verify.verify(partial, preset=preset)
@@ -65,18 +63,3 @@ def write(network, functions, folder):
     for name, (function, specs) in functions.items():
         archive.add_endpoint(name, function, specs)
     archive.write_out(str(folder), verbose=False)
-
-
-def _config(preset, sampling):
-    """A preset's configuration, with some fields of its sampling replaced."""
-    config, _, _ = presets.read_config(preset)
-    replaced = {name: value for name, value in (sampling or {}).items() if value is not None}
-    return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **replaced))
-
-
-def _functions(config, preset, found):
-    """The functions of the SavedModel, and the network whose weights they use."""
-    network = presets.build_network(config, tuple(found["image_shape"]), found["num_classes"], dtype="float32")
-    read_weights(network, presets.find(preset) / presets.WEIGHTS)
-    diffusion = Diffusion.from_names(**vars(config.diffusion))
-    return signatures.build(network, diffusion, config.sampling, metadata=found), network

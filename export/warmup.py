@@ -7,7 +7,7 @@ One bad record fails the load, so `verify` runs each of them.
 import numpy as np
 import tensorflow as tf
 
-PLACE = "assets.extra/tf_serving_warmup_requests"
+from serving.warm_up import RECORDS
 
 
 def requests(facts):
@@ -30,7 +30,7 @@ def write(folder, facts):
     """Write the records into a SavedModel's folder."""
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    path = folder / PLACE
+    path = folder / RECORDS
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests(facts):

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up mess
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Draw digits into a PNG, a row for each digit."""
+    """Draw digits into a PNG, a row for each digit, or into an .npz file, for `evaluate --images` and `cas`."""
 
     digits: tyro.conf.Positional[tuple[int, ...]]
     """One digit or several."""
@@ -24,6 +24,7 @@ class Sample:
     n: int = 1
     """Images of each digit."""
     out: pathlib.Path = pathlib.Path("digits.png")
+    """A .png, or an .npz with `images` (uint8, N x H x W x C), `labels` and `seed`."""
     seed: int | None = None
     """Seed of the first image; the others follow. Default: fresh."""
     sampler: str | None = None
@@ -55,7 +56,10 @@ class Sample:
                 progress=bar.update,
             )
         images = images[..., None] if images.ndim == 3 else images
-        pictures.write_png(self.out, pictures.grid(images, columns=self.n, scale=self.scale))
+        if self.out.suffix == ".npz":
+            pictures.write_npz(self.out, images=images, labels=digit, seed=np.array(seed))
+        else:
+            pictures.write_png(self.out, pictures.grid(images, columns=self.n, scale=self.scale))
         print(f"{self.out}: {digit.size} images, seeds {first} to {seed[-1]}")
 
 

@@ -1,7 +1,6 @@
 """Callbacks: numerical health, resumable state and pictures. The rest is Keras's own."""
 
 import csv
-import os
 import pathlib
 
 import keras
@@ -12,6 +11,7 @@ from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
 from keras_ddpm.presets import WEIGHTS
 from keras_ddpm.weights import read_weights, write_weights
+from keras_ddpm.whole import write_text
 
 STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
@@ -189,9 +189,7 @@ def _shorten(log, epochs):
     if log is None or not log.exists():
         return
     head, *rows = log.read_text().splitlines(keepends=True) or [""]
-    partial = log.with_suffix(".partial.csv")
-    partial.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) < epochs))
-    os.replace(partial, log)
+    write_text(log, head + "".join(row for row in rows if int(row.split(",")[0]) < epochs))
 
 
 def _plain(value):

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import logging
-import os
 import pathlib
 import time
 from typing import Annotated
 
 import numpy as np
 import tyro
+
+from keras_ddpm.whole import write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Evaluate:
             )
         result["seconds"] = {**{name: round(value, 2) for name, value in seconds.items()}, **result["seconds"]}
         result["facts"] = evaluation_job.facts(self, job)
-        _write(self.out / "report.json", json.dumps(_finite(result), indent=1) + "\n")
-        _write(self.out / "report.html", page.render(result, pictures))
+        write_text(self.out / "report.json", json.dumps(_finite(result), indent=1) + "\n")
+        write_text(self.out / "report.html", page.render(result, pictures))
         found = result.get("health", {}).get("diagnosis", [])
         print("\n".join([result["facts"]["title"], result["facts"]["judges"], "", names.summary(result), *found]))
         print(f"\n{self.out / 'report.html'}")
@@ -93,15 +94,8 @@ class Compare:
 
         print(comparison.text(*reports))
         if self.out:
-            _write(self.out, comparison.render(*reports))
+            write_text(self.out, comparison.render(*reports))
             print(f"\n{self.out}")
-
-
-def _write(path, text):
-    """One file, completely or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _read(path):

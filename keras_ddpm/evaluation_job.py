@@ -103,8 +103,7 @@ def _sampling(ask, folder):
         raise ValueError(
             f"The judges know 28 x 28 x 1 digits 0..9. The preset draws {image_shape}, {num_classes} classes"
         )
-    given = {"w": ask.w, "sampler": ask.sampler, "steps": ask.steps}
-    sampling = dataclasses.replace(settings.sampling, **{k: v for k, v in given.items() if v is not None})
+    sampling = presets.with_sampling(settings, w=ask.w, sampler=ask.sampler, steps=ask.steps).sampling
     config.choose(samplers.SAMPLERS, sampling.sampler, "sampler")
     config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold")
     samplers.trailing_times(settings.diffusion.T, sampling.steps)

@@ -6,6 +6,8 @@ import pathlib
 
 import numpy as np
 
+from keras_ddpm.whole import whole
+
 
 def grid(images, *, columns, scale=1, gap=2):
     """Images side by side, row after row.
@@ -38,13 +40,19 @@ def write_png(path, image):
     """
     from PIL import Image
 
-    path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole(path) as partial:
         Image.fromarray(image).save(partial, format="PNG")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def write_npz(path, **arrays):
+    """Write arrays, completely or not at all.
+
+    Args:
+        path: File to write.
+        **arrays: NumPy arrays by name.
+    """
+    with whole(path) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def check_writable(path):
@@ -79,6 +87,5 @@ def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale=
     axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize="small")
-    partial = pathlib.Path(path).with_suffix(".partial.png")
-    figure.savefig(partial, dpi=120)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=120)

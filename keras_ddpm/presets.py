@@ -10,12 +10,12 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 
 from keras_ddpm import config as configuration
 from keras_ddpm.weights import read_weights
+from keras_ddpm.whole import write_text
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 WEIGHTS = "network.weights.h5"
@@ -76,11 +76,16 @@ def load_preset(preset="mnist", **sampling):
     from keras_ddpm.generator import Generator
 
     config, image_shape, num_classes = read_config(preset)
-    replaced = {name: value for name, value in sampling.items() if value is not None}
-    config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **replaced))
+    config = with_sampling(config, **sampling)
     network = build_network(config, image_shape, num_classes, dtype="float32")  # whatever the training's precision
     read_weights(network, find(preset) / WEIGHTS)
     return Generator.from_names(network, Diffusion.from_names(**vars(config.diffusion)), config.sampling)
+
+
+def with_sampling(config, **sampling):
+    """The configuration with some fields of its `SamplingConfig` replaced; None leaves a field."""
+    given = {name: value for name, value in sampling.items() if value is not None}
+    return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **given))
 
 
 def build_network(config, image_shape, num_classes, *, dtype=None):
@@ -95,9 +100,8 @@ def build_network(config, image_shape, num_classes, *, dtype=None):
 def write_config(folder, config, image_shape, num_classes):
     """Write `config.json` into an existing folder."""
     facts = {"image_shape": list(image_shape), "num_classes": num_classes, "versions": versions()}
-    partial = pathlib.Path(folder) / "config.partial.json"
-    partial.write_text(json.dumps({**json.loads(configuration.to_json(config)), **facts}, indent=2) + "\n")
-    os.replace(partial, pathlib.Path(folder) / "config.json")
+    text = json.dumps({**json.loads(configuration.to_json(config)), **facts}, indent=2) + "\n"
+    write_text(pathlib.Path(folder) / "config.json", text)
 
 
 def versions():

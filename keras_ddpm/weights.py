@@ -1,12 +1,11 @@
 """Weights on disk: one file, written completely or not at all, read with one clear error."""
 
 import json
-import os
 import pathlib
 
 import h5py
 
-ENDING = ".weights.h5"
+from keras_ddpm.whole import whole
 
 
 def write_weights(model, path, *, state=None):
@@ -17,13 +16,11 @@ def write_weights(model, path, *, state=None):
         path: File to write, ending in `.weights.h5`. It is replaced in one move.
         state: dict, or None.
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(path.name.removesuffix(ENDING) + ".partial" + ENDING)
-    model.save_weights(partial, overwrite=True)
-    with h5py.File(partial, "a") as file:
-        file.attrs["keras_ddpm"] = json.dumps(state or {})
-        file.attrs["shapes"] = json.dumps(_shapes(model))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        model.save_weights(partial, overwrite=True)
+        with h5py.File(partial, "a") as file:
+            file.attrs["keras_ddpm"] = json.dumps(state or {})
+            file.attrs["shapes"] = json.dumps(_shapes(model))
 
 
 def read_weights(model, path):

@@ -49,9 +49,9 @@ def measure(judge, folder, w, picture, sampling=None):
     generator = presets.load_preset(folder, **(sampling or {}))
     images, seconds = study.draw(generator, judge.labels, w)
     study.grid(picture, images, judge.labels)
-    facts = {"parameters": generator.network.count_params(), "epochs": len(arms.log(folder)), "seconds": seconds}
+    facts = {"parameters": generator.network.count_params(), "seconds": seconds}
     facts["terminal_alpha_bar"] = float(generator.diffusion.alpha_bar[-1])
-    return {**judge.figures(images), **facts, "val_loss": [row["val_loss"] for row in arms.log(folder)]}
+    return {**judge.figures(images), **facts, "log": arms.log(folder)}
 
 
 # Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.

@@ -22,6 +22,7 @@ from keras_ddpm.evaluation.classifier import load_classifier, remember
 from keras_ddpm.evaluation.clip_scores import clip_scores
 from keras_ddpm.evaluation.digit_clip import load_digit_clip
 from keras_ddpm.evaluation.metrics import bind
+from keras_ddpm.whole import write_text
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 ALWAYS = (0.0, float("inf"))
@@ -98,7 +99,7 @@ class Results:
             start = time.perf_counter()
             figures = work(*args)
             took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
-            self.content["rows"][name] = {**figures, **took}
+            self.content["rows"][name] = _plain({**figures, **took})
             write_json(self.path, self.content)
             print(f"{self.path.stem}: {name} ({took['row_seconds']} s)", flush=True)
         return self.content["rows"][name]
@@ -110,9 +111,7 @@ class Results:
 
 def write_json(path, content):
     """Write a JSON file, completely or not at all; numbers to six digits, NaN as null."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(_plain(content), indent=1) + "\n")
-    os.replace(partial, path)
+    write_text(path, json.dumps(_plain(content), indent=1) + "\n")
 
 
 class Judge:

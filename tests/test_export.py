@@ -15,10 +15,11 @@ import tensorflow as tf
 import keras_ddpm
 from export import __main__ as command
 from export import facts as export_facts
-from export import savedmodel, signatures, verify, warmup
+from export import savedmodel, signatures, verify
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
 from serving.servable import Servable
+from serving.warm_up import RECORDS
 
 ROOT = Path(__file__).parent.parent
 DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"  # what the server calls when it starts
@@ -131,7 +132,7 @@ def test_every_input_and_output_has_the_batch_first(servable):
 def test_every_warm_up_record_is_a_request_that_runs(exported, servable):
     from tensorflow_serving.apis import prediction_log_pb2
 
-    records = [r.numpy() for r in tf.data.TFRecordDataset(str(exported / "1" / warmup.PLACE))]
+    records = [r.numpy() for r in tf.data.TFRecordDataset(str(exported / "1" / RECORDS))]
     requests = [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records]
     sizes = []
     for request in requests:
@@ -152,6 +153,7 @@ try:
 except tf.errors.OpError as error:
     print("refused:", error.message)
 from serving.servable import Servable
+from serving.warm_up import RECORDS
 one = dict(digit=np.zeros(1, "int32"), w=np.ones(1, "float32"), seed=np.zeros(1, "int64"))
 print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
 """

@@ -16,8 +16,9 @@ ALLOWED = {
     "config": set(),
     "noise": set(),
     "request": set(),
-    "weights": set(),
-    "pictures": set(),
+    "whole": set(),
+    "weights": {"whole"},
+    "pictures": {"whole"},
     "blocks": set(),
     "data": set(),
     "augment": set(),
@@ -29,7 +30,7 @@ ALLOWED = {
     "training": {"diffusion"},
     "generator": {"config", "guidance", "noise", "request", "samplers"},
     "process": {"data", "generator"},
-    "presets": {"config", "diffusion", "generator", "unet", "weights"},
+    "presets": {"config", "diffusion", "generator", "unet", "weights", "whole"},
     "api": {"data", "generator", "presets", "request"},
 }
 TENSORFLOW = {"data", "training"}  # where it is the subject

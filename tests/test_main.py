@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import keras_ddpm
 from keras_ddpm.__main__ import main
+from keras_ddpm.evaluation.cas import read_pairs
 
 
 def test_sample_writes_a_row_for_each_digit(small_preset, tmp_path, capsys):
@@ -31,6 +33,16 @@ def test_sample_writes_a_row_for_each_digit(small_preset, tmp_path, capsys):
     assert np.asarray(Image.open(out)).shape == (2 * 30 - 2, 4 * 30 - 2)
     assert "8 images, seeds 5 to 12" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["digits.png"]
+
+
+def test_sample_writes_an_npz_that_evaluation_reads(small_preset, tmp_path):
+    out = tmp_path / "digits.npz"
+    main(f"sample 7 3 --n 2 --seed 5 --out {out} --preset {small_preset}".split())
+    images, labels = read_pairs(out)
+    assert images.shape == (4, 28, 28, 1) and images.dtype == np.uint8 and labels.tolist() == [7, 7, 3, 3]
+    again = keras_ddpm.sample(3, seed=7, preset=small_preset)
+    np.testing.assert_array_equal(images[2, ..., 0], again)
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
 
 
 def test_info_prints_the_configuration(small_preset, capsys):

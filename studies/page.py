@@ -1,0 +1,90 @@
+"""docs/report.md, made from the results: its numbers are read from the files, none is typed.
+
+python -m studies.page
+"""
+
+import json
+import pathlib
+
+import jinja2
+import tyro
+
+from keras_ddpm.whole import write_text
+from studies import ablations, arms, claims, configuration, schedules, steps, study
+
+TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
+STUDIES = ("configuration", "recognition", "guidance", "steps", "schedules", "ablations")
+
+
+def read(folder=study.RESULTS):
+    """The results of all studies: dict from a study's name to its file's content."""
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in STUDIES}
+
+
+def render(results):
+    """The page.
+
+    Args:
+        results: What `read` returns.
+
+    Returns:
+        Markdown text.
+
+    Raises:
+        jinja2.UndefinedError: if the text speaks of a figure that is not there.
+    """
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"pct": percent, "num": number, "spread": spread}
+    template = environment.from_string(TEMPLATE.read_text())
+    return template.render(
+        results,
+        claims=claims.table(results),
+        commands={name: arms.command(name) for name in arms.ARMS},
+        missing=missing(results),
+        machines=machines(results),
+    )
+
+
+def missing(results):
+    """Names of the rows that a study has yet to measure, by study."""
+    seeds = range(3)
+    wanted = {
+        "configuration": [f"{name} w={w}" for name in (*configuration.SETTINGS, "report") for w in (3, 1)],
+        "steps": [f"{name} {count}" for count in steps.STEPS for name in steps.SAMPLERS],
+        "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS],
+        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
+        "recognition": [f"{name} seed={seed}" for name in ("default", "all", "report") for seed in seeds],
+    }
+    return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}
+
+
+def machines(results):
+    """The machines that the figures come from, each once."""
+    return sorted({row["machine"] for content in results.values() for row in content["rows"].values()})
+
+
+def percent(value, digits=1):
+    """A share as text."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def number(value, digits=3):
+    """A number to so many significant digits."""
+    return "–" if value is None else f"{value:#.{digits}g}".rstrip(".")
+
+
+def spread(rows, figure, *, share=True):
+    """Mean and standard deviation of a figure over rows of several seeds."""
+    mean, std = study.spread(list(rows), figure)
+    return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
+
+
+def main():
+    options = tyro.cli(study.Options, description=__doc__)
+    write_text(PAGE, render(read(options.results)))
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
