@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark attack
+.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark attack studies
 
 setup: $(VENV)/.done
 
@@ -31,10 +31,10 @@ serve: setup  ## the local server, with the shipped model, which is exported if 
 	$(BIN)/python -m serving.server --model-base-path models/ddpm
 
 test: setup
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q --durations=10 --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-jax: setup  ## the tests that need no TensorFlow, on Keras's JAX backend
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "neutral and not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "neutral and not slow" --numprocesses auto --maxprocesses 4
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
@@ -56,3 +56,9 @@ benchmark: setup  ## speed and memory on this machine
 attack: setup  ## what the local server survives: about five minutes
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m benchmarks.attacks --model-base-path models/ddpm
+
+STUDIES := configuration recognition guidance steps schedules ablations
+
+studies: setup  ## trains what is missing, measures what is missing, writes docs/report.md: hours, and it goes on where it stopped
+	for name in $(STUDIES); do $(BIN)/python -m studies.$$name $(ARGS) || exit 1; done
+	$(BIN)/python -m studies.page

@@ -80,6 +80,7 @@ def test_the_library_does_not_import_its_users():
         assert not {name.split(".")[0] for name in imported(path)} & {
             "train",
             "export",
+            "studies",
             "serving",
             "configs",
             "benchmarks",

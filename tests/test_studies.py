@@ -1,0 +1,140 @@
+"""Studies: the page says what the files say, rows are comparable, and a study goes on where it stopped."""
+
+import copy
+import dataclasses
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_ddpm import presets
+from keras_ddpm.arguments import parse_values
+from studies import arms, claims, configuration, guidance, page, steps, study
+
+QUICK = study.Options(quick=True)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return page.read()
+
+
+def config(name):
+    return parse_values(None, arms.flags(name, study.Options())).values
+
+
+def differences(one, other):
+    """Names of the fields in which two configurations differ, sampling's and those of the pictures apart."""
+    parts = [(getattr(one, part), getattr(other, part)) for part in ("data", "network", "diffusion", "training")]
+    pairs = [(field.name, a, b) for a, b in parts for field in dataclasses.fields(a)]
+    return {name for name, a, b in pairs if getattr(a, name) != getattr(b, name)} - {"grid_every", "evaluate_every"}
+
+
+def test_the_page_and_the_files_say_the_same(results):
+    assert page.PAGE.read_text() == page.render(results), "run: python -m studies.page"
+
+
+def test_the_page_shows_pictures_that_are_there():
+    shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", page.PAGE.read_text())
+    assert len(shown) > 10
+    assert not [name for name in shown if not (page.PAGE.parent / name).exists()]
+
+
+def test_a_changed_figure_changes_the_page_and_the_verdict(results):
+    changed = copy.deepcopy(results)
+    for row in changed["recognition"]["rows"].values():
+        row["forward"]["values"]["gone_at"] = 0.55
+    assert page.render(changed) != page.render(results)
+    verdicts = {row["claim"]: row["holds"] for row in claims.table(changed)}
+    assert verdicts["a classifier's accuracy falls to chance at 50 to 60 % of the noise steps"] == "yes"
+
+
+def test_a_figure_that_is_missing_is_said_to_be_missing(results):
+    changed = copy.deepcopy(results)
+    changed["guidance"]["rows"] = {}
+    verdicts = {row["claim"]: row["holds"] for row in claims.table(changed)}
+    assert verdicts["guidance: above w = 7 samples are nearly identical"] == "not measured yet"
+
+
+@pytest.mark.parametrize("name", sorted(set(arms.CAUSES) - {"its_configuration", "all"}))
+def test_a_cause_is_one_change(name):
+    assert len(differences(config(name), config("its_configuration"))) == 1
+
+
+@pytest.mark.parametrize("name", arms.ABLATIONS)
+def test_an_ablation_is_one_change_of_the_mended_model(name):
+    assert len(differences(config(name), config("all"))) == 1
+
+
+def test_all_rows_of_a_table_are_trained_alike():
+    short = [config(name).training for name in arms.ARMS if name != "report"]
+    assert len({(t.epochs, t.batch_size, t.learning_rate, t.seed) for t in short}) == 1
+    assert config("report").training.epochs >= 30
+    assert differences(config("report"), config("its_configuration")) == {"epochs"}
+
+
+def test_a_study_does_only_what_is_left_to_do(tmp_path):
+    options, done = study.Options(out=tmp_path), []
+
+    def work(value):
+        done.append(value)
+        return {"value": np.float32(value), "nothing": float("nan")}
+
+    study.Results("steps", options, n=3).row("a", work, 1)
+    again = study.Results("steps", options, n=3)
+    again.row("a", work, 1)
+    again.row("b", work, 2)
+    assert done == [1, 2]
+    rows = json.loads((tmp_path / "steps.json").read_text())["rows"]
+    assert rows["a"]["value"] == 1 and rows["a"]["nothing"] is None and rows["b"]["machine"]
+    study.Results("steps", options, n=4).row("a", work, 3)
+    assert done == [1, 2, 3]
+
+
+def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
+    import shutil
+
+    folder = shutil.copytree(small_preset, tmp_path / "cosine")
+    (folder / "state.weights.h5").touch()
+    with pytest.raises(ValueError, match="another configuration"):
+        arms.train("cosine", study.Options(runs=tmp_path))
+
+
+def test_the_matched_start_has_the_moments_of_the_noised_images():
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (4000, 3, 3, 1)) * np.linspace(0.2, 1, 9).reshape(3, 3, 1)
+    noise = random.standard_normal((2, *images.shape))
+    alpha, sigma = 0.6, 0.8
+    exact = configuration.marginal(images, images, alpha, sigma, noise[0])
+    matched = configuration.matched(images, images, alpha, sigma, noise[1])
+    np.testing.assert_allclose(matched.mean(axis=0), exact.mean(axis=0), atol=0.06)
+    np.testing.assert_allclose(matched.std(axis=0), exact.std(axis=0), rtol=0.06)
+    assert abs(np.corrcoef(matched[:, 0, 0, 0], images[:, 0, 0, 0])[0, 1]) < 0.06  # it holds no image
+
+
+@pytest.mark.parametrize("w, interval, expected", [(1.0, None, 5), (3.0, None, 10), (3.0, (1e6, 1e7), 5)])
+def test_calls_count_what_the_network_is_asked(small_preset, w, interval, expected):
+    sampling = dataclasses.replace(presets.read_config(small_preset)[0].sampling, w=w, guidance_interval=interval)
+    generator = presets.load_preset(small_preset, **vars(sampling))
+    assert steps.calls(generator, sampling) == expected
+
+
+def test_each_digit_gets_the_smallest_of_the_best():
+    def row(*right):
+        return [{"accuracy_of_digit": list(right)}]
+
+    sweep = {0.0: row(1, 1, 1), 1.0: row(0.5, 1, 0.9), 2.0: row(0.9, 1, 0.8), 3.0: row(0.9, 1, 1)}
+    assert guidance.best_w(sweep).tolist() == [2.0, 1.0, 3.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", page.STUDIES)
+def test_a_quick_study_runs_and_writes(name, tmp_path):
+    command = [sys.executable, "-m", f"studies.{name}", "--quick", "--out", str(tmp_path)]
+    subprocess.run([*command, "--runs", "runs/quick"], check=True, cwd=pathlib.Path(__file__).parent.parent)
+    content = json.loads((tmp_path / f"{name}.json").read_text())
+    assert content["rows"] and content["command"] == f"python -m studies.{name} --quick"
