@@ -53,7 +53,7 @@ benchmark: setup  ## speed and memory on this machine
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m benchmarks.serving --model-base-path models/ddpm
 
-attack: setup  ## what the local server survives: about five minutes
+attack: setup  ## what the local server survives: about ten minutes
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m benchmarks.attacks --model-base-path models/ddpm
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras_ddpm import data, presets
 from studies import arms, study
 
-N = 500
+N = 300
 SETTINGS = {
     "its_configuration": ("its_configuration", {}),
     "scaled_linear": ("scaled_linear", {}),

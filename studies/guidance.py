@@ -11,7 +11,7 @@ import numpy as np
 from keras_ddpm import pictures, presets
 from studies import study
 
-N = 300
+N = 200
 WS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
 PLOTTED = ("accuracy", "precision", "recall", "sharp", "white")
 

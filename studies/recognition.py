@@ -15,7 +15,7 @@ from keras_ddpm.evaluation import plots
 from keras_ddpm.evaluation.report import recognition_section
 from studies import arms, study
 
-N, STEPS = 500, 100
+N, STEPS = 200, 100
 MODELS = {"default": None, "all": "all", "report": "report"}
 
 

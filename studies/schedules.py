@@ -15,7 +15,7 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation import health
 from studies import arms, study
 
-N = 300
+N = 200
 ARMS = {
     "linear eps": "its_configuration",
     "scaled_linear eps": "scaled_linear",

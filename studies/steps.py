@@ -13,7 +13,7 @@ from keras_ddpm.guidance import within
 from keras_ddpm.samplers import SAMPLERS
 from studies import study
 
-N = 300
+N = 200
 STEPS = (5, 10, 20, 50, 100, 1000)
 
 
