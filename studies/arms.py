@@ -31,6 +31,7 @@ CAUSES = {
     "ema": "--ema-decay 0.9995",
     "validation": "--validation-noise fixed",
     "all": MENDED,
+    "all_v": f"{MENDED} --prediction v",
 }
 SCHEDULES = {
     "linear_v": "--prediction v",

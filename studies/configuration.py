@@ -7,23 +7,26 @@ The last rows change nothing in the network but where sampling starts: from N(0,
 variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
 """
 
+import keras
 import numpy as np
+from keras import ops
 
 from keras_ddpm import data, presets
 from studies import arms, study
 
-N = 300
+N = 200
 SETTINGS = {
     "its_configuration": ("its_configuration", {}),
     "scaled_linear": ("scaled_linear", {}),
-    "T1000": ("T1000", {}),
     "cosine": ("cosine", {}),
     "clip": ("its_configuration", {"threshold": "static"}),
     "ema": ("ema", {}),
     "film": ("film", {}),
-    "validation": ("validation", {}),
     "cosine_clip": ("cosine", {"threshold": "static"}),
     "all": ("all", {}),
+    "all_v": ("all_v", {}),
+    "T1000": ("T1000", {}),
+    "validation": ("validation", {}),
 }
 """Row: the training, and the fields of its sampling that differ."""
 
@@ -32,16 +35,16 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
     results.row("real", judge.real)
-    for name, (arm, sampling) in SETTINGS.items():
-        folder = arms.train(arm, options)
-        for w in (3.0, 1.0):
-            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
     long = arms.train("report", options)
     for w in (3.0, 1.0):
         results.row(f"report w={w:g}", measure, judge, long, w, results.picture(f"report_w{w:g}"))
     for start in STARTS:
         results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
     results.row("validation noise", validation_noise, judge, long)
+    for name, (arm, sampling) in SETTINGS.items():
+        folder = arms.train(arm, options)
+        for w in (3.0, 1.0):
+            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
 
 
 def measure(judge, folder, w, picture, sampling=None):
@@ -75,6 +78,18 @@ def marginal(x_0, training, alpha, sigma, noise):
 STARTS = {"standard": standard, "matched": matched, "marginal": marginal}
 
 
+class Started(keras.Model):
+    """A generator that is given its x_T (B, H, W, C) and the noise of its steps (B, S, H, W, C)."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.generator = generator
+
+    def call(self, inputs):
+        between = ops.moveaxis(inputs["noise"], 1, 0)
+        return self.generator.from_noise(inputs["digit"], inputs["w"], inputs["x_T"], between)
+
+
 def from_start(judge, folder, start, picture, *, w=1.0, batch=250):
     """Figures of the run's images when sampling starts from another x_T, unguided, so that nothing else repairs it."""
     generator = presets.load_preset(folder)
@@ -83,14 +98,16 @@ def from_start(judge, folder, start, picture, *, w=1.0, batch=250):
     random = np.random.default_rng(0)
     x_0 = data.to_float(images[[random.choice(np.flatnonzero(labels == digit)) for digit in judge.labels]])
     training = data.to_float(images[:10_000])
-    parts = []
+    started, parts = Started(generator), []
     for first in range(0, judge.n, batch):
         rows = slice(first, first + batch)
         _, between = generator.draw_noise(generator.fresh_key(len(judge.labels[rows])))
         noise = random.standard_normal(x_0[rows].shape)
         x_T = STARTS[start](x_0[rows], training, alpha, sigma, noise).astype("float32")
         w_rows = np.full(len(x_T), w, "float32")
-        parts.append(np.asarray(generator.from_noise(judge.labels[rows], w_rows, x_T, between)["image"]))
+        noise_of_steps = np.moveaxis(np.asarray(between), 0, 1)  # (B, S, H, W, C)
+        inputs = {"digit": judge.labels[rows], "w": w_rows, "x_T": x_T, "noise": noise_of_steps}
+        parts.append(np.asarray(started.predict_on_batch(inputs)["image"]))
     drawn = data.to_uint8(np.concatenate(parts))
     study.grid(picture, drawn, judge.labels)
     return judge.figures(drawn)

@@ -10,7 +10,7 @@ import jinja2
 import tyro
 
 from keras_ddpm.whole import write_text
-from studies import ablations, arms, claims, configuration, schedules, steps, study
+from studies import ablations, arms, claims, configuration, recognition, schedules, steps, study
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
@@ -54,7 +54,7 @@ def missing(results):
         "steps": [f"{name} {count}" for count in steps.STEPS for name in steps.SAMPLERS],
         "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS],
         "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
-        "recognition": [f"{name} seed={seed}" for name in ("default", "all", "report") for seed in seeds],
+        "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],
     }
     return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}
 

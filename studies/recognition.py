@@ -16,7 +16,7 @@ from keras_ddpm.evaluation.report import recognition_section
 from studies import arms, study
 
 N, STEPS = 200, 100
-MODELS = {"default": None, "all": "all", "report": "report"}
+MODELS = {"report": "report", "default": None, "all_v": "all_v"}
 
 
 def run(options):
