@@ -2,7 +2,7 @@
 
 python -m studies.ablations [--quick]
 
-The base is the report's network with all causes mended; every row takes one part away or adds one, trained for as long
+The base is the report's network with all causes mended and v predicted; every row takes one part away or adds one, trained for as long
 and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
 """
 
@@ -10,21 +10,21 @@ from studies import arms, study
 from studies.configuration import N, measure
 
 SETTINGS = {
-    "all": ("all", {}),
-    "no_time": ("all_no_time", {}),
-    "class_at_bottleneck": ("all_class_at_bottleneck", {}),
-    "p_uncond_0": ("all_p_uncond_0", {}),
-    "p_uncond_0.3": ("all_p_uncond_0.3", {}),
-    "attention": ("all_attention", {}),
-    "augmentation": ("all_augmentation", {}),
-    "dynamic": ("all", {"threshold": "dynamic"}),
-    "unclipped": ("all", {"threshold": "none"}),
+    "all_v": ("all_v", {}),
+    "no_time": ("no_time", {}),
+    "class_at_bottleneck": ("class_at_bottleneck", {}),
+    "p_uncond_0": ("p_uncond_0", {}),
+    "p_uncond_0.3": ("p_uncond_0.3", {}),
+    "attention": ("attention", {}),
+    "augmentation": ("augmentation", {}),
+    "dynamic": ("all_v", {"threshold": "dynamic"}),
+    "unclipped": ("all_v", {"threshold": "none"}),
 }
 
 
 def run(options):
     judge = study.Judge(options, options.count(N))
-    results = study.Results("ablations", options, n=judge.n, epochs=arms.epochs("all", options))
+    results = study.Results("ablations", options, n=judge.n, epochs=arms.epochs("all_v", options))
     results.row("real", judge.real)
     for name, (arm, sampling) in SETTINGS.items():
         folder = arms.train(arm, options)
