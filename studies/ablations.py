@@ -2,8 +2,8 @@
 
 python -m studies.ablations [--quick]
 
-The base is the report's network with all causes mended and v predicted; every row takes one part away or adds one, trained for as long
-and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
+The base is the report's network with all causes mended and v predicted; every row takes one part away or adds one,
+trained for as long and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
 """
 
 from studies import arms, study

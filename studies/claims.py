@@ -123,7 +123,8 @@ CLAIMS = [
         "with the cosine schedule means explode past step 50",
         lambda r: "largest absolute mean {:.3g} in the first 50 steps, {:.3g} after them".format(*_cosine(r)),
         lambda r: (
-            f"cosine, v and clipped x_0: largest absolute mean {max(_row(r, 'cosine v static', 'schedules')['mu_largest']):.2g}"
+            "cosine, v and clipped x_0: largest absolute mean "
+            f"{max(_row(r, 'cosine v static', 'schedules')['mu_largest']):.2g}"
         ),
         lambda r: "no" if max(_cosine(r)) < 10 else "yes" if _cosine(r)[1] > _cosine(r)[0] else "in part",
         "schedules",
