@@ -17,6 +17,13 @@ from keras_ddpm.diffusion import Diffusion
 pytestmark = pytest.mark.neutral
 CASES = json.loads((pathlib.Path(__file__).parent / "golden" / "diffusers.json").read_text())["cases"]
 DDIMS = [functools.partial(samplers.ddim, eta=eta) for eta in (0.0, 0.5, 1.0)]
+
+
+def name_of(sampler):
+    """A test's name for a sampler, the same in every process."""
+    return f"ddim, eta={sampler.keywords['eta']}" if hasattr(sampler, "keywords") else sampler.__name__
+
+
 ALL = [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m, samplers.dpm_solver_pp_2m_sde]
 
 
@@ -65,7 +72,7 @@ def point_denoiser(diffusion, points):
     return denoise
 
 
-@pytest.mark.parametrize("sampler", ALL, ids=str)
+@pytest.mark.parametrize("sampler", ALL, ids=name_of)
 @pytest.mark.parametrize("schedule", [schedules.scaled_linear, schedules.cosine])
 def test_an_exact_denoiser_recovers_its_data(sampler, schedule):
     random = np.random.default_rng(0)
@@ -90,7 +97,7 @@ def test_ddim_with_eta_1_is_ddpm(T, data):
 
 
 @given(T=st.integers(20, 300), steps=st.integers(1, 20))
-@pytest.mark.parametrize("sampler", ALL, ids=str)
+@pytest.mark.parametrize("sampler", ALL, ids=name_of)
 def test_every_sampler_keeps_the_true_marginals_mean(sampler, T, steps):
     """If x_0 is known, x_t = alpha_t x_0 must lead to x_s = alpha_s x_0 (times the noise-free part)."""
     table = schedules.cosine(T)
@@ -101,7 +108,7 @@ def test_every_sampler_keeps_the_true_marginals_mean(sampler, T, steps):
     assert np.all(np.isfinite([a, b, c, d])) and (a[-1], b[-1], c[-1], d[-1]) == pytest.approx((0, 1, 0, 0), abs=1e-9)
 
 
-@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m_sde], ids=str)
+@pytest.mark.parametrize("sampler", [samplers.ddpm, *DDIMS, samplers.dpm_solver_pp_2m_sde], ids=name_of)
 def test_samplers_keep_the_marginals_variance(sampler):
     """Var(x_s | x_0) = a^2 sigma_t^2 + d^2 must be sigma_s^2."""
     table = schedules.cosine(100)

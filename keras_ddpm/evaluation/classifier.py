@@ -96,6 +96,7 @@ class DigitClassifier:
             ValueError: If `images` are not what `check_images` asks for.
         """
         check_images(images)
+        batch_size = min(batch_size, 1 << (len(images) - 1).bit_length())  # few sizes, and little to fill up
         parts = [self._run(images[i : i + batch_size], batch_size) for i in range(0, len(images), batch_size)]
         logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
         logits = logits - logits.max(axis=1, keepdims=True)
@@ -103,7 +104,7 @@ class DigitClassifier:
         return probabilities, features
 
     def _run(self, images, batch_size):
-        """One call of the network; a short last batch is filled up, so that only one shape is ever compiled."""
+        """One call of the network; a short last batch is filled up, so that few shapes are compiled."""
         batch = np.zeros((batch_size, *images.shape[1:]), "float32")
         batch[: len(images)] = images
         out = self.network.predict_on_batch(batch)
