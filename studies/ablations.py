@@ -28,7 +28,7 @@ def run(options):
     results.row("real", judge.real)
     for name, (arm, sampling) in SETTINGS.items():
         folder = arms.train(arm, options)
-        for w in (3.0, 1.0):
+        for w in (3.0, 1.0) if folder else ():
             picture = results.picture(f"{name}_w{w:g}")
             results.row(f"{name} w={w:g}", measure, judge, folder, w, picture, sampling)
 

@@ -81,7 +81,7 @@ def train(name, options):
         options: `study.Options`.
 
     Returns:
-        The folder of the finished run.
+        The folder of the finished run; None if there is none and `options.train` is off.
 
     Raises:
         ValueError: if the folder holds a run of another configuration.
@@ -92,6 +92,8 @@ def train(name, options):
     if started and presets.read_config(folder)[0] != wanted:
         raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
     if len(log(folder)) < wanted.training.epochs:
+        if not options.train:
+            return None
         resume = ["--resume"] if started else []
         subprocess.run([sys.executable, "train.py", *asked, "--out", str(folder), *resume], check=True)
     return folder

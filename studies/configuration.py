@@ -16,15 +16,16 @@ from studies import arms, study
 
 N = 200
 SETTINGS = {
+    "report": ("report", {}),
     "its_configuration": ("its_configuration", {}),
     "scaled_linear": ("scaled_linear", {}),
     "cosine": ("cosine", {}),
     "clip": ("its_configuration", {"threshold": "static"}),
-    "ema": ("ema", {}),
     "film": ("film", {}),
     "cosine_clip": ("cosine", {"threshold": "static"}),
     "all": ("all", {}),
     "all_v": ("all_v", {}),
+    "ema": ("ema", {}),
     "T1000": ("T1000", {}),
     "validation": ("validation", {}),
 }
@@ -35,16 +36,14 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
     results.row("real", judge.real)
-    long = arms.train("report", options)
-    for w in (3.0, 1.0):
-        results.row(f"report w={w:g}", measure, judge, long, w, results.picture(f"report_w{w:g}"))
-    for start in STARTS:
-        results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
-    results.row("validation noise", validation_noise, judge, long)
     for name, (arm, sampling) in SETTINGS.items():
         folder = arms.train(arm, options)
-        for w in (3.0, 1.0):
+        for w in (3.0, 1.0) if folder else ():
             results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
+    if long := arms.train("report", options):
+        for start in STARTS:
+            results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
+        results.row("validation noise", validation_noise, judge, long)
 
 
 def measure(judge, folder, w, picture, sampling=None):

@@ -25,6 +25,8 @@ def run(options):
     results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps)
     for name, arm in MODELS.items():
         folder = arms.train(arm, options) if arm else options.preset
+        if folder is None:
+            continue
         for seed in options.seeds():
             results.row(f"{name} seed={seed}", recognise, judge, folder, steps, seed)
         first = results.content["rows"][f"{name} seed=0"]

@@ -36,12 +36,13 @@ def run(options):
     results.row("zero_terminal_snr eps", impossible)
     for name, arm in ARMS.items():
         folder = arms.train(arm, options)
-        for threshold in THRESHOLDS:
+        for threshold in THRESHOLDS if folder else ():
             picture = results.picture(f"{name}_{threshold}".replace(" ", "_"))
             results.row(f"{name} {threshold}", measure, judge, folder, threshold, picture)
     rows = results.content["rows"]
     for threshold in THRESHOLDS:
-        curves = {name: rows[f"{name} {threshold}"]["mu_largest"] for name in ARMS}
+        names = [name for name in ARMS if f"{name} {threshold}" in rows]
+        curves = {name: rows[f"{name} {threshold}"]["mu_largest"] for name in names}
         done = 100 - np.array(rows[f"linear eps {threshold}"]["steps"])
         path = results.picture(f"mu_{threshold}")
         pictures.plot_curves(path, done, curves, x_label="denoising steps", y_label="max |mu|")

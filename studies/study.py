@@ -42,6 +42,8 @@ class Options:
     """The real images: TFDS name, or path of an .npz file."""
     out: pathlib.Path | None = None
     """Folder of the results. Default: studies/results."""
+    train: bool = True
+    """--no-train: leave out the rows whose training is not finished."""
     runs: pathlib.Path | None = None
     """Folder of the trainings. Default: runs/studies."""
 
