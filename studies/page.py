@@ -10,7 +10,7 @@ import jinja2
 import tyro
 
 from keras_ddpm.whole import write_text
-from studies import ablations, arms, claims, configuration, recognition, schedules, steps, study
+from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
@@ -18,8 +18,14 @@ STUDIES = ("configuration", "recognition", "guidance", "steps", "schedules", "ab
 
 
 def read(folder=study.RESULTS):
-    """The results of all studies: dict from a study's name to its file's content."""
-    return {name: json.loads((folder / f"{name}.json").read_text()) for name in STUDIES}
+    """The results of all studies: dict from a study's name to its file's content, without rows if there is no file."""
+    return {name: _content(folder / f"{name}.json") for name in STUDIES}
+
+
+def _content(file):
+    if not file.is_file():
+        return {"command": f"python -m studies.{file.stem}", "settings": {}, "rows": {}}
+    return json.loads(file.read_text())
 
 
 def render(results):
@@ -50,6 +56,7 @@ def missing(results):
     """Names of the rows that a study has yet to measure, by study."""
     seeds = range(3)
     wanted = {
+        "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds],
         "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)],
         "steps": [f"{name} {count}" for count in steps.STEPS for name in steps.SAMPLERS],
         "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS],
