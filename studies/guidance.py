@@ -30,7 +30,8 @@ def run(options):
         study.grid(results.picture("w_of_digit" if np.ndim(w) else f"w{w:g}"), images, judge.labels)
         return {**judge.figures(images), "seconds": seconds}
 
-    sweep = {w: [results.row(f"w={w:g} seed={s}", figures, w, s) for s in seeds] for w in ws}
+    by_seed = [{w: results.row(f"w={w:g} seed={seed}", figures, w, seed) for w in ws} for seed in seeds]
+    sweep = {w: [rows[w] for rows in by_seed] for w in ws}
     curves = {name: [study.spread(rows, name)[0] for rows in sweep.values()] for name in PLOTTED}
     real = results.content["rows"]["real"]["diversity"]
     curves["diversity / real"] = [study.spread(rows, "diversity")[0] / real for rows in sweep.values()]

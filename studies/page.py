@@ -7,6 +7,7 @@ import json
 import pathlib
 
 import jinja2
+import numpy as np
 import tyro
 
 from keras_ddpm.whole import write_text
@@ -49,6 +50,7 @@ def render(results):
         commands={name: arms.command(name) for name in arms.ARMS},
         missing=missing(results),
         machines=machines(results),
+        pictures={path.name for path in study.RESULTS.iterdir()},
     )
 
 
@@ -78,7 +80,7 @@ def percent(value, digits=1):
 
 def number(value, digits=3):
     """A number to so many significant digits."""
-    return "–" if value is None else f"{value:#.{digits}g}".rstrip(".")
+    return "–" if value is None else np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")
 
 
 def spread(rows, figure, *, share=True):

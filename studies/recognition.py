@@ -13,6 +13,7 @@ import numpy as np
 from keras_ddpm import pictures, presets, process
 from keras_ddpm.evaluation import plots
 from keras_ddpm.evaluation.report import recognition_section
+from keras_ddpm.whole import write_text
 from studies import arms, study
 
 N, STEPS = 200, 100
@@ -23,17 +24,22 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     steps = 10 if options.quick else STEPS
     results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps)
-    for name, arm in MODELS.items():
-        folder = arms.train(arm, options) if arm else options.preset
-        if folder is None:
-            continue
-        for seed in options.seeds():
-            results.row(f"{name} seed={seed}", recognise, judge, folder, steps, seed)
-        first = results.content["rows"][f"{name} seed=0"]
-        for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
-            svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
-            results.picture(f"{name}_{process_name}").with_suffix(".svg").write_text(svg)
-        film(results.picture(f"{name}_film"), judge, folder, steps)
+    for seed in options.seeds():
+        for name, arm in MODELS.items():
+            folder = arms.train(arm, options) if arm else options.preset
+            if folder:
+                results.row(f"{name} seed={seed}", recognise, judge, folder, steps, seed)
+            if folder and seed == 0:
+                draw(results, name)
+                film(results.picture(f"{name}_film"), judge, folder, steps)
+
+
+def draw(results, name):
+    """The curves of a model's first seed."""
+    first = results.content["rows"][f"{name} seed=0"]
+    for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
+        svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
+        write_text(results.picture(f"{name}_{process_name}").with_suffix(".svg"), svg)
 
 
 CLAIMED = {"forward": "gone_at", "reverse": "readable_at"}
