@@ -84,8 +84,10 @@ def number(value, digits=3):
 
 
 def spread(rows, figure, *, share=True):
-    """Mean and standard deviation of a figure over rows of several seeds."""
+    """Mean and standard deviation of a figure over rows of several seeds; of a single row the figure."""
     mean, std = study.spread(list(rows), figure)
+    if len(rows) == 1:
+        return percent(mean) if share else number(mean)
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
 
 
