@@ -7,7 +7,7 @@ trained for as long and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
 """
 
 from studies import arms, study
-from studies.configuration import N, measure
+from studies.configuration import N, measure_all
 
 SETTINGS = {
     "all_v": ("all_v", {}),
@@ -26,11 +26,7 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     results = study.Results("ablations", options, n=judge.n, epochs=arms.epochs("all_v", options))
     results.row("real", judge.real)
-    for name, (arm, sampling) in SETTINGS.items():
-        folder = arms.train(arm, options)
-        for w in (3.0, 1.0) if folder else ():
-            picture = results.picture(f"{name}_w{w:g}")
-            results.row(f"{name} w={w:g}", measure, judge, folder, w, picture, sampling)
+    measure_all(results, SETTINGS, judge, options)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,19 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
     results.row("real", judge.real)
-    for name, (arm, sampling) in SETTINGS.items():
-        folder = arms.train(arm, options)
-        for w in (3.0, 1.0) if folder else ():
-            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
+    measure_all(results, SETTINGS, judge, options)
     if long := arms.train("report", options):
         for start in STARTS:
             results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
         results.row("validation noise", validation_noise, judge, long)
+
+
+def measure_all(results, settings, judge, options):
+    """A row for each setting that is trained and each w."""
+    for name, (arm, sampling) in settings.items():
+        folder = arms.train(arm, options)
+        for w in (3.0, 1.0) if folder else ():
+            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
 
 
 def measure(judge, folder, w, picture, sampling=None):

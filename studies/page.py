@@ -56,7 +56,7 @@ def render(results):
 
 def missing(results):
     """Names of the rows that a study has yet to measure, by study."""
-    seeds = range(3)
+    seeds = range(study.SEEDS)
     wanted = {
         "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds],
         "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)],

@@ -27,6 +27,7 @@ from keras_ddpm.whole import write_text
 RESULTS = pathlib.Path(__file__).parent / "results"
 ALWAYS = (0.0, float("inf"))
 """The guidance interval that holds every noise level."""
+SEEDS = 3
 GROUPS = ("accuracy", "distances", "manifold", "diversity", "pixels")
 KEPT = {"accuracy", "confidence", "frechet_distance", "precision", "recall", "density", "coverage", "diversity"}
 KEPT |= {"nearest_sibling", "pixel_mean", "black", "white", "grey"}
@@ -57,13 +58,13 @@ class Options:
         """Folder of the trainings."""
         return self.runs or pathlib.Path("runs/quick" if self.quick else "runs/studies")
 
-    def count(self, n, *, quick=100):
+    def count(self, n):
         """How many images: n, or few."""
-        return quick if self.quick else n
+        return 100 if self.quick else n
 
-    def seeds(self, full=3):
+    def seeds(self):
         """Seeds of the repetitions."""
-        return range(1 if self.quick else full)
+        return range(1 if self.quick else SEEDS)
 
 
 def main(run, description):
@@ -87,12 +88,12 @@ class Results:
 
     def __init__(self, name, options, **settings):
         self.path = options.results / f"{name}.json"
-        self.settings = json.loads(json.dumps(settings))
+        settings = json.loads(json.dumps(settings))
         command = f"python -m studies.{name}{' --quick' if options.quick else ''}"
-        self.content = {"command": command, "settings": self.settings, "rows": {}}
+        self.content = {"command": command, "settings": settings, "rows": {}}
         if self.path.is_file():
             before = json.loads(self.path.read_text())
-            if before["settings"] == self.settings:
+            if before["settings"] == settings:
                 self.content["rows"] = before["rows"]
 
     def row(self, name, work, *args):
@@ -102,18 +103,13 @@ class Results:
             figures = work(*args)
             took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
             self.content["rows"][name] = _plain({**figures, **took})
-            write_json(self.path, self.content)
+            write_text(self.path, json.dumps(self.content, indent=1) + "\n")
             print(f"{self.path.stem}: {name} ({took['row_seconds']} s)", flush=True)
         return self.content["rows"][name]
 
     def picture(self, name):
         """Path of a picture beside the file."""
         return self.path.with_name(f"{self.path.stem}_{name}.png")
-
-
-def write_json(path, content):
-    """Write a JSON file, completely or not at all; numbers to six digits, NaN as null."""
-    write_text(path, json.dumps(_plain(content), indent=1) + "\n")
 
 
 class Judge:
@@ -160,12 +156,12 @@ def draw(generator, labels, w, *, seed=0):
     return data.to_uint8(images), time.perf_counter() - start
 
 
-def grid(path, images, labels, *, columns=10, scale=1):
+def grid(path, images, labels, *, columns=10):
     """Write a picture of the first images of each digit, a row a digit."""
     shown = [images[labels == digit][:columns] for digit in np.unique(labels)]
     columns = min(columns, *(len(row) for row in shown))
     together = np.concatenate([row[:columns] for row in shown])
-    pictures.write_png(path, pictures.grid(together, columns=columns, scale=scale))
+    pictures.write_png(path, pictures.grid(together, columns=columns))
 
 
 def spread(rows, figure):
@@ -175,6 +171,7 @@ def spread(rows, figure):
 
 
 def _plain(value):
+    """The same as JSON holds it: numbers to six digits, NaN as null."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
