@@ -11,6 +11,9 @@ Reference: Ho and Salimans, "Classifier-free diffusion guidance", arXiv 2207.125
 import numpy as np
 from keras import ops
 
+ALWAYS = (0.0, float("inf"))
+"""The interval of noise levels that holds all of them."""
+
 
 def conditional(network, diffusion, label):
     """The network as a denoiser, with its label bound.

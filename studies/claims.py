@@ -35,13 +35,13 @@ def _seeds(results, study_name, start):
     return rows
 
 
-def _range(values, *, scale=100, unit=" %"):
+def _range(values):
     """Smallest to largest of the values that are there, as text."""
-    there = [value * scale for value in values if value is not None]
+    there = [100 * value for value in values if value is not None]
     if not there:
         return "never"
     low, high = f"{min(there):.0f}", f"{max(there):.0f}"
-    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def _from(values):

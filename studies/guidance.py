@@ -9,6 +9,7 @@ The w of each digit is chosen on these seeds and judged on others.
 import numpy as np
 
 from keras_ddpm import pictures, presets
+from keras_ddpm.guidance import ALWAYS
 from studies import study
 
 N = 200
@@ -19,7 +20,7 @@ PLOTTED = ("accuracy", "precision", "recall", "sharp", "white")
 def run(options):
     judge = study.Judge(options, options.count(N))
     steps = 5 if options.quick else None  # None: the preset's own
-    generator = presets.load_preset(options.preset, guidance_interval=study.ALWAYS, steps=steps)
+    generator = presets.load_preset(options.preset, guidance_interval=ALWAYS, steps=steps)
     seeds = options.seeds()
     ws = (1.0, 3.0) if options.quick else WS
     results = study.Results("guidance", options, n=judge.n, w=ws, seeds=len(seeds), steps=len(generator.times))

@@ -9,7 +9,7 @@ one outside on one: both are counted.
 import numpy as np
 
 from keras_ddpm import pictures, presets
-from keras_ddpm.guidance import within
+from keras_ddpm.guidance import ALWAYS, within
 from keras_ddpm.samplers import SAMPLERS
 from studies import study
 
@@ -49,7 +49,7 @@ def measure(judge, preset, sampling, sampler, steps):
 
 def calls(generator, sampling):
     """Network calls for one image: one a step, two where guided."""
-    strength = within(sampling.guidance_interval or study.ALWAYS, generator.diffusion)
+    strength = within(sampling.guidance_interval or ALWAYS, generator.diffusion)
     return int(len(generator.times) + (np.array(strength(sampling.w, generator.times)) != 1).sum())
 
 

@@ -25,8 +25,6 @@ from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.whole import write_text
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-ALWAYS = (0.0, float("inf"))
-"""The guidance interval that holds every noise level."""
 SEEDS = 3
 GROUPS = ("accuracy", "distances", "manifold", "diversity", "pixels")
 KEPT = {"accuracy", "confidence", "frechet_distance", "precision", "recall", "density", "coverage", "diversity"}
