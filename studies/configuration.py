@@ -7,11 +7,14 @@ The last rows change nothing in the network but where sampling starts: from N(0,
 variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
 """
 
+import shutil
+
 import keras
 import numpy as np
 from keras import ops
 
-from keras_ddpm import data, presets
+from keras_ddpm import data, pictures, presets
+from keras_ddpm.whole import whole
 from studies import arms, study
 
 N = 200
@@ -30,35 +33,59 @@ SETTINGS = {
     "validation": ("validation", {}),
 }
 """Row: the training, and the fields of its sampling that differ."""
+SHOWN = (3, 6, 12, 30)
+"""Epochs of the long training whose grids are kept."""
 
 
 def run(options):
     judge = study.Judge(options, options.count(N))
     results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
     results.row("real", judge.real)
+    study.grid(results.picture("real"), judge.test[0][: judge.n], judge.labels)
     measure_all(results, SETTINGS, judge, options)
-    if long := arms.train("report", options):
-        for start in STARTS:
-            results.row(f"start {start}", from_start, judge, long, start, results.picture(f"start_{start}"))
-        results.row("validation noise", validation_noise, judge, long)
+    for start in STARTS:
+        results.row(f"start {start}", from_start, judge, options, start, results.picture(f"start_{start}"))
+    results.row("validation noise", validation_noise, judge, options)
+    keep_grids(results, options.trainings / "report")
+    if log := results.content["rows"].get("report w=3", {}).get("log"):
+        plot_loss(results.picture("loss"), log)
 
 
 def measure_all(results, settings, judge, options):
     """A row for each setting that is trained and each w."""
     for name, (arm, sampling) in settings.items():
-        folder = arms.train(arm, options)
-        for w in (3.0, 1.0) if folder else ():
-            results.row(f"{name} w={w:g}", measure, judge, folder, w, results.picture(f"{name}_w{w:g}"), sampling)
+        for w in (3.0, 1.0):
+            picture = results.picture(f"{name}_w{w:g}")
+            results.row(f"{name} w={w:g}", measure, judge, options, arm, w, picture, sampling)
 
 
-def measure(judge, folder, w, picture, sampling=None):
+def measure(judge, options, arm, w, picture, sampling):
     """Figures of what a run draws, with a picture, its parameters and how its training went."""
-    generator = presets.load_preset(folder, **(sampling or {}))
+    folder = arms.train(arm, options)
+    if folder is None:
+        return None
+    generator = presets.load_preset(folder, **sampling)
     images, seconds = study.draw(generator, judge.labels, w)
     study.grid(picture, images, judge.labels)
     facts = {"parameters": generator.network.count_params(), "seconds": seconds}
     facts["terminal_alpha_bar"] = float(generator.diffusion.alpha_bar[-1])
     return {**judge.figures(images), **facts, "log": arms.log(folder)}
+
+
+def keep_grids(results, folder):
+    """Copies of the grids that a training drew, each with its epoch in its name."""
+    for epoch in SHOWN:
+        drawn = folder / "grids" / f"epoch_{epoch:03d}.png"
+        if drawn.is_file():
+            with whole(results.picture(f"epoch_{epoch}")) as partial:
+                shutil.copyfile(drawn, partial)
+
+
+def plot_loss(path, log):
+    """The losses of a training over its epochs."""
+    epochs = [row["epoch"] + 1 for row in log]
+    curves = {name: [row[name] for row in log] for name in ("loss", "val_loss")}
+    pictures.plot_curves(path, epochs, curves, x_label="epoch", y_label="loss", y_scale="linear")
 
 
 # Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.
@@ -94,8 +121,11 @@ class Started(keras.Model):
         return self.generator.from_noise(inputs["digit"], inputs["w"], inputs["x_T"], between)
 
 
-def from_start(judge, folder, start, picture, *, w=1.0, batch=250):
-    """Figures of the run's images when sampling starts from another x_T, unguided, so that nothing else repairs it."""
+def from_start(judge, options, start, picture, *, w=1.0, batch=250):
+    """Figures of the long run when sampling starts from another x_T, unguided, so that nothing else repairs it."""
+    folder = arms.train("report", options)
+    if folder is None:
+        return None
     generator = presets.load_preset(folder)
     alpha, sigma = (np.asarray(table) for table in generator.diffusion.alpha_sigma(generator.diffusion.T - 1))
     images, labels = judge.train
@@ -117,8 +147,11 @@ def from_start(judge, folder, start, picture, *, w=1.0, batch=250):
     return judge.figures(drawn)
 
 
-def validation_noise(judge, folder, *, draws=10):
-    """How much the validation loss of one network moves with fresh noise, beside what an epoch gains."""
+def validation_noise(judge, options, *, draws=10):
+    """How much the validation loss of the long run moves with fresh noise, beside what an epoch gains."""
+    folder = arms.train("report", options)
+    if folder is None:
+        return None
     generator = presets.load_preset(folder)
     losses = [one_loss(judge, generator, seed) for seed in range(draws)]
     log = arms.log(folder)

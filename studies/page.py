@@ -42,7 +42,7 @@ def render(results):
         jinja2.UndefinedError: if the text speaks of a figure that is not there.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"pct": percent, "num": number, "spread": spread}
+    environment.filters |= {"pct": percent, "num": number, "spread": spread, "blobs": blobs}
     template = environment.from_string(TEMPLATE.read_text())
     return template.render(
         results,
@@ -89,6 +89,11 @@ def spread(rows, figure, *, share=True):
     if len(rows) == 1:
         return percent(mean) if share else number(mean)
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
+
+
+def blobs(row):
+    """Whether the images are blobs, by how many of them lie among real digits (precision)."""
+    return "yes" if row["precision"] < 0.05 else "in part" if row["precision"] < 0.5 else "no"
 
 
 def main():

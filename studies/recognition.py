@@ -26,17 +26,14 @@ def run(options):
     results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps)
     for seed in options.seeds():
         for name, arm in MODELS.items():
-            folder = arms.train(arm, options) if arm else options.preset
-            if folder:
-                results.row(f"{name} seed={seed}", recognise, judge, folder, steps, seed)
-            if folder and seed == 0:
-                draw(results, name)
-                film(results.picture(f"{name}_film"), judge, folder, steps)
+            picture = results.picture(f"{name}_film") if seed == 0 else None
+            row = results.row(f"{name} seed={seed}", recognise, judge, options, arm, steps, seed, picture)
+            if row and seed == 0:
+                draw(results, name, row)
 
 
-def draw(results, name):
+def draw(results, name, first):
     """The curves of a model's first seed."""
-    first = results.content["rows"][f"{name} seed=0"]
     for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
         svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
         write_text(results.picture(f"{name}_{process_name}").with_suffix(".svg"), svg)
@@ -45,8 +42,13 @@ def draw(results, name):
 CLAIMED = {"forward": "gone_at", "reverse": "readable_at"}
 
 
-def recognise(judge, folder, steps, seed):
-    """Accuracy and F1 per digit along both processes, of one seed."""
+def recognise(judge, options, arm, steps, seed, picture):
+    """Accuracy and F1 per digit along both processes, of one seed; a film of one digit into `picture`, if given."""
+    folder = arms.train(arm, options) if arm else options.preset
+    if folder is None:
+        return None
+    if picture:
+        film(picture, judge, folder, steps)
     sampling = presets.read_config(folder)[0].sampling
     recording = recorder(folder, steps)
     path = recording.sample(judge.labels, sampling.w, seed * judge.n + np.arange(judge.n))

@@ -95,10 +95,15 @@ class Results:
                 self.content["rows"] = before["rows"]
 
     def row(self, name, work, *args):
-        """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds."""
+        """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds.
+
+        None, and nothing is written, if `work` returns None: the training it needs is not finished.
+        """
         if name not in self.content["rows"]:
             start = time.perf_counter()
             figures = work(*args)
+            if figures is None:
+                return None
             took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
             self.content["rows"][name] = _plain({**figures, **took})
             write_text(self.path, json.dumps(self.content, indent=1) + "\n")

@@ -95,6 +95,38 @@ def test_a_study_does_only_what_is_left_to_do(tmp_path):
     assert done == [1, 2, 3]
 
 
+def test_a_row_that_cannot_be_had_is_left_out(tmp_path):
+    results = study.Results("steps", study.Options(out=tmp_path))
+    assert results.row("untrained", lambda: None) is None
+    assert not results.path.exists() and "untrained" not in results.content["rows"]
+
+
+def test_nothing_is_trained_for_rows_that_are_there(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(arms, "train", lambda name, options: trained.append(name))
+    options = study.Options(out=tmp_path)
+    results = study.Results("configuration", options)
+    results.content["rows"] = {f"{name} w={w}": {} for name in configuration.SETTINGS for w in (3, 1)}
+    del results.content["rows"]["film w=1"]
+    configuration.measure_all(results, configuration.SETTINGS, None, options)
+    assert trained == ["film"] and not results.path.exists()
+
+
+def test_the_grids_of_a_training_are_kept_by_epoch(tmp_path):
+    (tmp_path / "grids").mkdir()
+    for epoch in (3, 6, 9):
+        (tmp_path / "grids" / f"epoch_{epoch:03d}.png").write_bytes(bytes([epoch]))
+    results = study.Results("configuration", study.Options(out=tmp_path))
+    configuration.keep_grids(results, tmp_path)
+    kept = {path.name: path.read_bytes() for path in tmp_path.glob("configuration_*.png")}
+    assert kept == {"configuration_epoch_3.png": b"\x03", "configuration_epoch_6.png": b"\x06"}
+
+
+@pytest.mark.parametrize("precision, expected", [(0.0, "yes"), (0.3, "in part"), (0.9, "no")])
+def test_blobs_are_images_far_from_real_digits(precision, expected):
+    assert page.blobs({"precision": precision}) == expected
+
+
 def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
     import shutil
 
