@@ -48,6 +48,7 @@ def render(results):
         results,
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
+        samplers=list(steps.SAMPLERS),
         missing=missing(results),
         machines=machines(results),
         pictures={path.name for path in study.RESULTS.iterdir()},
@@ -56,11 +57,17 @@ def render(results):
 
 def missing(results):
     """Names of the rows that a study has yet to measure, by study."""
-    seeds = range(study.SEEDS)
+    options = study.Options()
+    seeds = options.seeds()
     wanted = {
         "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds],
         "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)],
-        "steps": [f"{name} {count}" for count in steps.STEPS for name in steps.SAMPLERS],
+        "steps": [
+            f"{name} {count} seed={seed}"
+            for count in steps.STEPS
+            for seed in steps.seeds(count, options)
+            for name in steps.SAMPLERS
+        ],
         "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS],
         "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
         "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],

@@ -3,7 +3,7 @@
 python -m studies.steps [--quick]
 
 The default model with its own w and guidance interval. A step inside the interval calls the network on two images,
-one outside on one: both are counted.
+one outside on one: both are counted. Few steps are cheap enough for three seeds.
 """
 
 import numpy as np
@@ -15,6 +15,8 @@ from studies import study
 
 N = 200
 STEPS = (5, 10, 20, 50, 100, 1000)
+REPEATED = 20
+"""So many steps, or fewer, are measured with every seed."""
 
 
 def run(options):
@@ -24,26 +26,36 @@ def run(options):
     results = study.Results("steps", options, n=judge.n, w=sampling.w, steps=steps)
     results.row("real", judge.real)
     for count in steps:
-        for sampler in SAMPLERS:
-            results.row(f"{sampler} {count}", measure, judge, options.preset, sampling, sampler, count)
+        for seed in seeds(count, options):
+            for sampler in SAMPLERS:
+                name = f"{sampler} {count} seed={seed}"
+                results.row(name, measure, judge, options.preset, sampling, sampler, count, seed)
+    plot(results, steps, options)
+
+
+def seeds(count, options):
+    """The seeds that so many steps are measured with."""
+    return options.seeds() if count <= REPEATED else range(1)
+
+
+def plot(results, steps, options):
+    """The Fréchet distance of each sampler against the network calls, mean of the seeds."""
     rows = results.content["rows"]
-    for figure in ("frechet_distance", "accuracy"):
-        curves = {sampler: [rows[f"{sampler} {count}"][figure] for count in steps] for sampler in SAMPLERS}
-        pictures.plot_curves(
-            results.picture(figure),
-            steps,
-            {**curves, "real": [rows["real"][figure]] * len(steps)},
-            x_label="steps",
-            y_label=figure,
-            x_scale="log",
-            y_scale="log" if figure == "frechet_distance" else "linear",
-        )
+
+    def mean(figure, sampler, count):
+        return study.spread([rows[f"{sampler} {count} seed={seed}"] for seed in seeds(count, options)], figure)[0]
+
+    calls = [mean("calls", "ddpm", count) for count in steps]  # alike for all samplers
+    curves = {sampler: [mean("frechet_distance", sampler, count) for count in steps] for sampler in SAMPLERS}
+    curves["real"] = [rows["real"]["frechet_distance"]] * len(steps)
+    labels = {"x_label": "network calls for an image", "y_label": "Fréchet distance"}
+    pictures.plot_curves(results.picture("frechet_distance"), calls, curves, **labels, x_scale="log", y_scale="linear")
 
 
-def measure(judge, preset, sampling, sampler, steps):
+def measure(judge, preset, sampling, sampler, steps, seed):
     """Figures of one sampler with so many steps, the network calls of an image and the seconds."""
     generator = presets.load_preset(preset, sampler=sampler, steps=steps)
-    images, seconds = study.draw(generator, judge.labels, sampling.w)
+    images, seconds = study.draw(generator, judge.labels, sampling.w, seed=seed * judge.n)
     return {**judge.figures(images), "calls": calls(generator, sampling), "seconds": seconds / judge.n}
 
 
