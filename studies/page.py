@@ -42,7 +42,14 @@ def render(results):
         jinja2.UndefinedError: if the text speaks of a figure that is not there.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"pct": percent, "num": number, "spread": spread, "blobs": blobs}
+    environment.filters |= {
+        "pct": percent,
+        "num": number,
+        "spread": spread,
+        "blobs": blobs,
+        "mean": mean,
+        "named": named,
+    }
     template = environment.from_string(TEMPLATE.read_text())
     return template.render(
         results,
@@ -96,6 +103,16 @@ def spread(rows, figure, *, share=True):
     if len(rows) == 1:
         return percent(mean) if share else number(mean)
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
+
+
+def named(rows, start):
+    """The rows whose names start so: those of all seeds."""
+    return [row for name, row in rows.items() if name.startswith(start)]
+
+
+def mean(rows, figure):
+    """Mean of a figure over rows."""
+    return study.spread(rows, figure)[0]
 
 
 def blobs(row):
