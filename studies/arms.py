@@ -49,7 +49,7 @@ ABLATIONS = {
     "augmentation": f"{MENDED_V} --augmentation distort",
 }
 ARMS = {
-    **{name: f"--epochs {EPOCHS} --grid-every 3 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()},
+    **{name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()},
     "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
 }
 QUICK = (

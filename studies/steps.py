@@ -25,12 +25,12 @@ def run(options):
     steps = (2, 5) if options.quick else STEPS
     results = study.Results("steps", options, n=judge.n, w=sampling.w, steps=steps)
     results.row("real", judge.real)
-    for count in steps:
+    for i, count in enumerate(steps):
         for seed in seeds(count, options):
             for sampler in SAMPLERS:
                 name = f"{sampler} {count} seed={seed}"
                 results.row(name, measure, judge, options.preset, sampling, sampler, count, seed)
-    plot(results, steps, options)
+        plot(results, steps[: i + 1], options)
 
 
 def seeds(count, options):
