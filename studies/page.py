@@ -56,6 +56,8 @@ def render(results):
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
         samplers=list(steps.SAMPLERS),
+        repeated=steps.REPEATED,
+        epochs_shown=configuration.SHOWN,
         missing=missing(results),
         machines=machines(results),
         pictures={path.name for path in study.RESULTS.iterdir()},
