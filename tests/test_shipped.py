@@ -27,7 +27,7 @@ def test_guidance_makes_the_shipped_model_obey():
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver_pp_2m", "dpm_solver_pp_2m_sde"])
 def test_the_law_of_the_seeds_holds_for_the_shipped_model(sampler):
     generator = presets.load_preset("mnist", sampler=sampler, guidance_interval=(0.0, np.inf))
-    w, seeds = np.resize([0.0, 1.0, 2.0, 7.0], 256), np.arange(256) * 2**55 % 2**63
+    w, seeds = np.resize([0.0, 1.0, 2.0, 7.0], 256), np.arange(256) * 2**55
     whole = generator.sample(DIGITS, w, seeds)["image"]
     for chosen in ([0], [255], [3, 254, 3], [7, 1, 130]):
         alone = generator.sample(DIGITS[chosen], w[chosen], seeds[chosen])["image"]
