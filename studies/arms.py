@@ -99,6 +99,12 @@ def train(name, options):
     return folder
 
 
+def trained(work, name, options, *args):
+    """What `work(folder, *args)` returns for an arm, which is trained first; None if it is not and may not be."""
+    folder = train(name, options)
+    return None if folder is None else work(folder, *args)
+
+
 def log(folder):
     """The rows of a run's log, a list of dicts of floats; empty if there is none."""
     path = pathlib.Path(folder) / "log.csv"

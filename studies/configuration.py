@@ -44,8 +44,9 @@ def run(options):
     study.grid(results.picture("real"), judge.test[0][: judge.n], judge.labels)
     measure_all(results, SETTINGS, judge, options)
     for start in STARTS:
-        results.row(f"start {start}", from_start, judge, options, start, results.picture(f"start_{start}"))
-    results.row("validation noise", validation_noise, judge, options)
+        picture = results.picture(f"start_{start}")
+        results.row(f"start {start}", arms.trained, from_start, "report", options, judge, start, picture)
+    results.row("validation noise", arms.trained, validation_noise, "report", options, judge)
     keep_grids(results, options.trainings / "report")
     if log := results.content["rows"].get("report w=3", {}).get("log"):
         plot_loss(results.picture("loss"), log)
@@ -56,14 +57,11 @@ def measure_all(results, settings, judge, options):
     for name, (arm, sampling) in settings.items():
         for w in (3.0, 1.0):
             picture = results.picture(f"{name}_w{w:g}")
-            results.row(f"{name} w={w:g}", measure, judge, options, arm, w, picture, sampling)
+            results.row(f"{name} w={w:g}", arms.trained, measure, arm, options, judge, w, picture, sampling)
 
 
-def measure(judge, options, arm, w, picture, sampling):
+def measure(folder, judge, w, picture, sampling):
     """Figures of what a run draws, with a picture, its parameters and how its training went."""
-    folder = arms.train(arm, options)
-    if folder is None:
-        return None
     generator = presets.load_preset(folder, **sampling)
     images, seconds = study.draw(generator, judge.labels, w)
     study.grid(picture, images, judge.labels)
@@ -121,11 +119,8 @@ class Started(keras.Model):
         return self.generator.from_noise(inputs["digit"], inputs["w"], inputs["x_T"], between)
 
 
-def from_start(judge, options, start, picture, *, w=1.0, batch=250):
+def from_start(folder, judge, start, picture, *, w=1.0, batch=250):
     """Figures of the long run when sampling starts from another x_T, unguided, so that nothing else repairs it."""
-    folder = arms.train("report", options)
-    if folder is None:
-        return None
     generator = presets.load_preset(folder)
     alpha, sigma = (np.asarray(table) for table in generator.diffusion.alpha_sigma(generator.diffusion.T - 1))
     images, labels = judge.train
@@ -147,11 +142,8 @@ def from_start(judge, options, start, picture, *, w=1.0, batch=250):
     return judge.figures(drawn)
 
 
-def validation_noise(judge, options, *, draws=10):
+def validation_noise(folder, judge, *, draws=10):
     """How much the validation loss of the long run moves with fresh noise, beside what an epoch gains."""
-    folder = arms.train("report", options)
-    if folder is None:
-        return None
     generator = presets.load_preset(folder)
     losses = [one_loss(judge, generator, seed) for seed in range(draws)]
     log = arms.log(folder)

@@ -27,7 +27,8 @@ def run(options):
     for seed in options.seeds():
         for name, arm in MODELS.items():
             picture = results.picture(f"{name}_film") if seed == 0 else None
-            row = results.row(f"{name} seed={seed}", recognise, judge, options, arm, steps, seed, picture)
+            work = (arms.trained, recognise, arm, options) if arm else (recognise, options.preset)
+            row = results.row(f"{name} seed={seed}", *work, judge, steps, seed, picture)
             if row and seed == 0:
                 draw(results, name, row)
 
@@ -42,11 +43,8 @@ def draw(results, name, first):
 CLAIMED = {"forward": "gone_at", "reverse": "readable_at"}
 
 
-def recognise(judge, options, arm, steps, seed, picture):
+def recognise(folder, judge, steps, seed, picture):
     """Accuracy and F1 per digit along both processes, of one seed; a film of one digit into `picture`, if given."""
-    folder = arms.train(arm, options) if arm else options.preset
-    if folder is None:
-        return None
     if picture:
         film(picture, judge, folder, steps)
     sampling = presets.read_config(folder)[0].sampling

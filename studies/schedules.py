@@ -37,7 +37,7 @@ def run(options):
     for name, arm in ARMS.items():
         for threshold in THRESHOLDS:
             picture = results.picture(f"{name}_{threshold}".replace(" ", "_"))
-            results.row(f"{name} {threshold}", measure, judge, options, arm, threshold, picture)
+            results.row(f"{name} {threshold}", arms.trained, measure, arm, options, judge, threshold, picture)
     rows = results.content["rows"]
     for threshold in THRESHOLDS:
         names = [name for name in ARMS if f"{name} {threshold}" in rows]
@@ -47,11 +47,8 @@ def run(options):
         pictures.plot_curves(path, done, curves, x_label="denoising steps", y_label="max |mu|")
 
 
-def measure(judge, options, arm, threshold, picture):
+def measure(folder, judge, threshold, picture):
     """Figures of what a run draws with one threshold, and the health of the chain."""
-    folder = arms.train(arm, options)
-    if folder is None:
-        return None
     sampling = presets.read_config(folder)[0].sampling
     generator = presets.load_preset(folder, threshold=threshold)
     images, seconds = study.draw(generator, judge.labels, sampling.w)
