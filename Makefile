@@ -26,7 +26,7 @@ train: setup  ## the default model; pass flags with ARGS="--epochs 50"
 export: setup  ## the next version of models/ddpm, verified; pass flags with ARGS="--steps 50"
 	$(BIN)/python -m export $(ARGS)
 
-serve: setup  ## the local server, with the shipped model, which is exported if models/ddpm has it not
+serve: setup  ## the local server, with the shipped model, which is exported if models/ddpm does not have it
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m serving.server --model-base-path models/ddpm
 

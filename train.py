@@ -56,7 +56,7 @@ def main():
     presets.write_config(out, config, train.image_shape, train.num_classes)
     model.fit(
         batches,
-        validation_data=validation(data.to_float(test.images), test.labels, diffusion.T),
+        validation_data=validation(data.to_float(test.images), test.labels, diffusion.T, epoch=batches.epoch),
         validation_batch_size=4 * training.batch_size,
         epochs=training.epochs,
         initial_epoch=batches.epoch,

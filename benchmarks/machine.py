@@ -13,7 +13,8 @@ def describe():
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     backend = keras.backend.backend()
     version = __import__(backend).__version__
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {backend} {version}, keras {keras.__version__}"
+    cores = f"{cores} core" if cores == 1 else f"{cores} cores"
+    return f"{_processor()}, {cores}, {memory:.0f} GiB, {backend} {version}, keras {keras.__version__}"
 
 
 def peak_memory():

@@ -1,5 +1,6 @@
 """The numbered folders of a model: 1, 2, 3, ... A server takes the highest."""
 
+import contextlib
 import pathlib
 import shutil
 import time
@@ -30,9 +31,10 @@ def find(folder):
 def sweep(out):
     """Remove what killed exports left: hidden folders that nobody has written to for an hour."""
     for path in pathlib.Path(out).glob(f"{PARTIAL}*"):
-        newest_file = max((file.stat().st_mtime for file in (path, *path.rglob("*"))), default=0)
-        if time.time() - newest_file > LEFTOVER:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # it has just been published
+            newest_file = max(file.stat().st_mtime for file in (path, *path.rglob("*")))
+            if time.time() - newest_file > LEFTOVER:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def publish(partial, out):

@@ -56,7 +56,7 @@ def _generator(preset, sampler, steps):
     folder = presets.find(preset)
     files = (folder / "config.json", folder / presets.WEIGHTS)
     stamp = tuple(file.stat().st_mtime_ns for file in files if file.exists())
-    return _cached(str(folder), sampler, steps, stamp)
+    return _cached(folder.resolve(), sampler, steps, stamp)
 
 
 @functools.lru_cache(maxsize=8, typed=True)

@@ -67,13 +67,14 @@ class _Where:
 
     config: pathlib.Path = pathlib.Path("configs/mnist.py")
     out: pathlib.Path | None = None
+    name: str | None = None
     resume: bool = False
 
 
 def _base(where):
     """The configuration that the flags override: the file's, or that of the run to resume."""
     config = _from_file(where.config)
-    saved = (where.out or pathlib.Path("runs") / config.name) / "config.json"
+    saved = (where.out or pathlib.Path("runs") / (where.name or config.name)) / "config.json"
     if not where.resume:
         return config
     try:

@@ -46,7 +46,7 @@ def load(dataset="mnist", split="train"):
         `Dataset`.
 
     Raises:
-        ValueError: if it is no image-classification data set with images of one size.
+        ValueError: if it is no image-classification data set with images of one size and labels 0 ... num_classes - 1.
         FileNotFoundError: if it is neither at hand nor to be had; the message gives both remedies.
     """
     images, labels, num_classes = (_load_npz if str(dataset).endswith(".npz") else _load_tfds)(str(dataset), split)
@@ -56,6 +56,8 @@ def load(dataset="mnist", split="train"):
             "Expected uint8 images (N, H, W[, C]) and one label each. "
             f"Received from {dataset!r}: {images.dtype} {images.shape} and labels {labels.shape}"
         )
+    if labels.dtype.kind not in "iu" or not np.all((labels >= 0) & (labels < num_classes)):
+        raise ValueError(f"Labels must be integers in 0..{num_classes - 1}. Not all of {dataset!r}'s {split!r} are")
     return Dataset(images, labels.astype("int32"), num_classes)
 
 

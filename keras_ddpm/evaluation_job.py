@@ -56,6 +56,8 @@ def prepare(ask):
         ValueError: for anything that cannot be.
         OSError: for files, data or weights that are not there.
     """
+    if ask.n is not None and ask.n < 1:
+        raise ValueError(f"`n` must be at least 1. Received: {ask.n}")
     source, folder = _source(ask)
     groups = report.choose_groups(ask.only, arrays_only=ask.images is not None)
     sampling = None if ask.images else _sampling(ask, folder)
@@ -103,6 +105,9 @@ def _sampling(ask, folder):
         raise ValueError(
             f"The judges know 28 x 28 x 1 digits 0..9. The preset draws {image_shape}, {num_classes} classes"
         )
+    trained_on = settings.data.dataset
+    if trained_on != ask.dataset and not any(name.endswith(".npz") for name in (trained_on, ask.dataset)):
+        raise ValueError(f"The judges know {ask.dataset!r} (--dataset), and the preset was trained on {trained_on!r}")
     sampling = presets.with_sampling(settings, w=ask.w, sampler=ask.sampler, steps=ask.steps).sampling
     config.choose(samplers.SAMPLERS, sampling.sampler, "sampler")
     config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold")

@@ -31,7 +31,8 @@ def find(preset):
     """The folder of a preset.
 
     Args:
-        preset: Name of a shipped preset, or path of a folder of the same shape.
+        preset: Name of a shipped preset, or path of a folder of the same shape. A folder that is called like a shipped
+            preset is meant by a pathlib.Path, or with "./" before it.
 
     Returns:
         pathlib.Path.
@@ -39,9 +40,9 @@ def find(preset):
     Raises:
         ValueError: if there is none; the error lists the shipped ones.
     """
-    for folder in (SHIPPED / str(preset), pathlib.Path(preset)):
-        if (folder / "config.json").is_file():
-            return folder
+    folder = SHIPPED / preset if isinstance(preset, str) and preset in names() else pathlib.Path(preset)
+    if (folder / "config.json").is_file():
+        return folder
     raise ValueError(f"`preset` must be one of {names()}, or a folder with config.json. Received: {str(preset)!r}")
 
 

@@ -23,6 +23,8 @@ def check_request(digit, w, seed, *, num_classes):
     digit = _integers(digit, "digit", num_classes - 1)
     seed = None if seed is None else _integers(seed, "seed", MAX_SEED)
     w = np.asarray(w)
+    if not w.size:
+        raise ValueError("`w` must hold at least one number. Received: an empty array")
     if w.dtype.kind not in "iuf" or not np.all(np.isfinite(w.astype("float32"))):
         raise ValueError(f"`w` must be finite numbers. Received: {w.tolist()!r:.60}")
     shapes = [a.shape for a in (digit, w, seed) if a is not None]

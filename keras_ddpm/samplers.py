@@ -4,7 +4,7 @@
 
 x_0 is the denoiser's estimate at t, x_0' the one before it. A sampler is a function that computes the columns a, b, c
 and d for all its steps, in float64, from the alpha_bar it passes through. It never hears of labels or networks.
-Since x_0 can be clipped to the range of images and a, b come from the posterior's mean, no schedule makes it explode.
+Once x_0 is clipped to the range of images no schedule makes it explode: a and b come from the posterior's mean.
 """
 
 import numpy as np

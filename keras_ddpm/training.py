@@ -167,7 +167,7 @@ class DDPM(keras.Model):
         return tuple([value(variable) for variable in group] for group in self._variables())
 
 
-def validation_set(images, labels, T, *, seed=0):
+def validation_set(images, labels, T, *, seed=0, epoch=0):
     """Images with times and noise that stay the same from epoch to epoch, as `fit` takes them.
 
     So a change of the validation loss is a change of the model.
@@ -177,6 +177,7 @@ def validation_set(images, labels, T, *, seed=0):
         labels: int (N,).
         T: Number of noise levels.
         seed: Non-negative integer.
+        epoch: The epoch to start with, which changes nothing here (see `FreshValidation`).
 
     Returns:
         ((x_0, label, t, eps),) with t int32 (N,), each level as often as any other up to one, and eps float32.
@@ -190,14 +191,15 @@ class FreshValidation(keras.utils.PyDataset):
     """`validation_set` with new times and noise in each epoch: its loss changes even where the model does not.
 
     Args:
-        images, labels, T, seed: See `validation_set`; epoch e draws with seed + e.
+        images, labels, T, seed: See `validation_set`; epoch e draws with seed + 2 e + 1, as for the shipped `report`.
+        epoch: The epoch to start with, so that a resumed run draws what an unbroken one would have drawn.
         batch_size: Images a batch.
     """
 
-    def __init__(self, images, labels, T, *, batch_size=512, seed=0):
+    def __init__(self, images, labels, T, *, batch_size=512, seed=0, epoch=0):
         super().__init__()
-        self.data, self.batch_size, self.seed = (images, labels, T), batch_size, seed
-        self.on_epoch_end()
+        self.data, self.batch_size, self.seed, self.epoch = (images, labels, T), batch_size, seed, epoch
+        self.draw()  # Keras looks at the first batches before an epoch begins
 
     def __len__(self):
         return -(-len(self.data[0]) // self.batch_size)
@@ -206,9 +208,13 @@ class FreshValidation(keras.utils.PyDataset):
         rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
         return (tuple(array[rows] for array in self.arrays),)
 
-    def on_epoch_end(self):
-        (self.arrays,) = validation_set(*self.data, seed=self.seed)
-        self.seed += 1
+    def on_epoch_begin(self):
+        self.draw()
+        self.epoch += 1
+
+    def draw(self):
+        """New times and noise, those of the coming epoch."""
+        (self.arrays,) = validation_set(*self.data, seed=self.seed + 2 * self.epoch + 1)
 
 
 VALIDATION = {"fixed": validation_set, "fresh": FreshValidation}

@@ -1,6 +1,7 @@
 """The one-line door: shapes, seeds, and one clear error for everything that cannot be."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -65,6 +66,7 @@ def test_w_none_is_the_presets_own(sample):
         ({"digit": 3, "seed": 1.5}, "`seed` must be in"),
         ({"digit": []}, "at least one number"),
         ({"digit": np.array([], int)}, "at least one number"),
+        ({"digit": 3, "w": []}, "at least one number"),
         ({"digit": [1, 2], "seed": [1, 2, 3]}, "must broadcast together"),
         ({"digit": 3, "steps": 0}, r"`steps` must be an integer in 1\.\.50"),
         ({"digit": 3, "steps": 51}, "`steps` must be"),
@@ -84,6 +86,15 @@ def damaged(small_preset, tmp_path, change):
     shutil.copytree(small_preset, folder)
     change(folder)
     return folder
+
+
+def test_a_folder_that_is_called_like_a_shipped_preset_is_itself(small_preset, tmp_path, monkeypatch):
+    shutil.copytree(small_preset, tmp_path / "mnist")
+    monkeypatch.chdir(tmp_path)
+    own = keras_ddpm.sample(3, seed=1, preset=small_preset)
+    for preset in (pathlib.Path("mnist"), "./mnist"):
+        np.testing.assert_array_equal(keras_ddpm.sample(3, seed=1, preset=preset), own)
+    assert presets.find("mnist") == presets.SHIPPED / "mnist"
 
 
 def test_weights_of_another_architecture_are_named(small_preset, tmp_path):

@@ -63,6 +63,19 @@ def test_a_resumed_run_keeps_its_own_configuration(tmp_path):
     assert resume and ours == replace_section(tiny, "training", epochs=7)
 
 
+def test_a_run_is_resumed_by_its_name(tmp_path, monkeypatch):
+    for name, dataset in (("mnist", "mnist"), ("fashion", "fashion_mnist")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        own = replace_section(dataclasses.replace(config.Config(), name=name), "data", dataset=dataset)
+        (folder / "config.json").write_text(config.to_json(own))
+    monkeypatch.chdir(tmp_path)
+    ours, out, _ = parse_training(
+        "", ["--config", str(CONFIGS[0].parent / "mnist.py"), "--name", "fashion", "--resume"]
+    )
+    assert ours.data.dataset == "fashion_mnist" and str(out) == "runs/fashion"
+
+
 def test_there_must_be_a_run_to_resume(tmp_path):
     with pytest.raises(SystemExit, match="no run to resume"):
         parse_training("", ["--out", str(tmp_path / "typo"), "--resume"])

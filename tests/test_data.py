@@ -92,6 +92,17 @@ def test_what_is_no_image_data_set_is_named(tmp_path, npz):
         data.load(tmp_path / "float.npz")
 
 
+@pytest.mark.parametrize(
+    "labels", [np.full(8, 4), np.full(8, -1), np.full(8, 0.5)], ids=["unknown", "negative", "float"]
+)
+def test_labels_are_classes_of_the_training_images(npz, labels):
+    path, arrays = npz
+    np.savez(path, **{**arrays, "y_test": labels})  # the training images know 0 ... 3
+    assert len(data.load(path, "train").images) == 20
+    with pytest.raises(ValueError, match=r"integers in 0\.\.3. Not all of .*'test'"):
+        data.load(path, "test")
+
+
 def test_batches_depend_on_seed_and_epoch_alone(npz):
     train = data.load(str(npz[0]), "train")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import bad
+from keras_ddpm.evaluation import bad, catch
 from keras_ddpm.evaluation.catch import caught, markdown, measure
 from keras_ddpm.evaluation.metrics import bind
 
@@ -82,6 +82,14 @@ def test_a_bad_generator_keeps_shape_dtype_and_its_arguments(name):
     assert y.min() >= 0 and y.max() <= 9
     np.testing.assert_array_equal(images, before[0])
     np.testing.assert_array_equal(labels, before[1])
+
+
+def test_a_page_without_marks_is_refused_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "page.md").write_text("no marks")
+    monkeypatch.setattr(catch, "load", lambda *args: pytest.fail("work was done"))
+    with pytest.raises(SystemExit, match="has not both marks"):
+        catch.main(["--into", str(tmp_path / "page.md")])
+    assert (tmp_path / "page.md").read_text() == "no marks"
 
 
 def test_wrong_labels_are_all_wrong():

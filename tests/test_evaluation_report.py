@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -125,6 +126,8 @@ def test_a_file_of_images_has_the_array_metrics_only(dataset, tmp_path, capsys):
     [
         (["--only", "fid,beauty"], "`only` must be a list of accuracy, fid"),
         (["--n", "50"], "`n` must be in 100..120"),
+        (["--n", "-5"], "`n` must be at least 1. Received: -5"),
+        (["--n", "0"], "`n` must be at least 1. Received: 0"),
         (["--n", "121"], "`n` must be in 100..120"),
         (["--n", "100", "--cas"], "`n` must be in 128..120"),
         (["--clip", "vit"], "`clip` must be one of ['digit', 'clip-vit-base-patch32'"),
@@ -143,6 +146,16 @@ def test_a_wrong_flag_is_one_line_before_any_work(small_preset, dataset, tmp_pat
     data = [] if "--dataset" in flags else ["--dataset", str(dataset)]
     fails(["evaluate", "--run", str(small_preset), *data, *flags], message, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_preset_of_another_data_set_is_not_judged(small_preset, tmp_path, capsys):
+    fashion = shutil.copytree(small_preset, tmp_path / "fashion")
+    text = (fashion / "config.json").read_text()
+    assert '"dataset": "mnist"' in text
+    (fashion / "config.json").write_text(text.replace('"dataset": "mnist"', '"dataset": "fashion_mnist"'))
+    message = "The judges know 'mnist' (--dataset), and the preset was trained on 'fashion_mnist'"
+    fails(["evaluate", "--run", str(fashion), "--out", str(tmp_path / "report")], message, capsys)
+    assert not (tmp_path / "report").exists()
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_every_module_has_its_rule():
 
 def test_evaluation_sees_arrays_only():
     for path in (PACKAGE / "evaluation").glob("*.py"):
-        assert ours(path) <= {"evaluation", "data", "augment"}, path.name
+        assert ours(path) <= {"evaluation", "data", "augment", "whole"}, path.name
 
 
 def test_tensorflow_is_imported_only_where_it_is_the_subject():

@@ -121,6 +121,23 @@ def test_fresh_validation_noise_moves_the_loss_of_an_unchanged_model():
     assert losses[0] == pytest.approx(model.evaluate(again, verbose=0, return_dict=True)["loss"], rel=1e-4)
 
 
+def test_a_resumed_run_meets_the_fresh_validation_noise_of_an_unbroken_one():
+    images, labels = toy_data()
+    x_0 = (images / 127.5 - 1.0).astype("float32")
+    model = new_model()
+    model.optimizer.learning_rate = 0.0  # so that the losses tell the noise
+
+    def losses(epoch):
+        held_out = FreshValidation(x_0, labels, 100, batch_size=8, epoch=epoch)
+        batches = Batches(images, labels, batch_size=16)
+        fit = model.fit(batches, validation_data=held_out, epochs=4, initial_epoch=epoch, verbose=0)
+        return fit.history["val_loss"]
+
+    whole = losses(0)
+    assert len({f"{loss:.4f}" for loss in whole}) == 4
+    assert losses(2) == pytest.approx(whole[2:], rel=1e-4)
+
+
 def test_the_loss_is_the_mean_of_its_quarters():
     model, (images, labels) = new_model(), toy_data()
     logs = model.evaluate(*validation_set(images / 127.5 - 1.0, labels, 100), return_dict=True, verbose=0)

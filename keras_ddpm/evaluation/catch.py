@@ -19,6 +19,7 @@ from keras_ddpm.data import load
 from keras_ddpm.evaluation.bad import FROM_ANY, FROM_TRAINING
 from keras_ddpm.evaluation.cas import classification_accuracy_score
 from keras_ddpm.evaluation.metrics import bind
+from keras_ddpm.whole import write_text
 
 DEVIATIONS = 5.0
 BEGIN, END = "<!-- catch: begin -->", "<!-- catch: end -->"
@@ -114,15 +115,17 @@ def main(argv=None):
     parser.add_argument("--dataset", default="mnist", help="a TFDS name, or a .npz file")
     parser.add_argument("--into", help="a Markdown file with the two marks; printed if not given")
     args = parser.parse_args(argv)
+    page = pathlib.Path(args.into) if args.into else None
+    if page and not all(mark in page.read_text() for mark in (BEGIN, END)):
+        raise SystemExit(f"error: {args.into} has not both marks, {BEGIN} and {END}")
     start = time.perf_counter()
     test, training = load(args.dataset, "test")[:2], load(args.dataset, "train")[:2]
     metrics = all_metrics(training, n=args.n)
     text = markdown(*measure(test, training, metrics=metrics, n=args.n, show=tqdm))
     print(f"{text}\n\n{time.perf_counter() - start:.0f} s")
-    if args.into:
-        page = pathlib.Path(args.into)
+    if page:
         before, rest = page.read_text().split(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        write_text(page, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from keras import ops
 
 from keras_ddpm.evaluation import clip
 from keras_ddpm.evaluation.clip_prompts import NOISE_CAPTION, SMALL_VOCABULARY, captions, token_ids
+from keras_ddpm.whole import whole, write_text
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 NAME = "digit_clip"
@@ -181,9 +182,10 @@ def save(model, directory, *, notes):
     directory.mkdir(parents=True, exist_ok=True)
     bare = DigitClip(**model.sizes)  # a compiled model would write its optimizer too, three times the size
     bare.set_weights(model.get_weights())
-    bare.save_weights(directory / f"{NAME}.weights.h5")
+    with whole(directory / f"{NAME}.weights.h5") as partial:
+        bare.save_weights(partial)
     config = {"name": NAME, "sizes": model.sizes, "vocabulary": SMALL_VOCABULARY, "notes": notes}
-    (directory / f"{NAME}.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_text(directory / f"{NAME}.json", json.dumps(config, indent=2) + "\n")
 
 
 @functools.lru_cache(maxsize=2)

@@ -20,6 +20,7 @@ from keras_ddpm.augment import distort
 from keras_ddpm.data import load
 from keras_ddpm.evaluation.classifier import ARCHITECTURES, DigitClassifier, build_network
 from keras_ddpm.evaluation.inputs import check_images, check_labels
+from keras_ddpm.whole import whole, write_text
 
 BATCH = 128
 
@@ -93,9 +94,9 @@ def save(classifier, path, *, facts):
     """Writes weights (float32, without optimizer state) and `facts` as a `.json` beside them."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    classifier.network.save_weights(path)
-    sidecar = path.with_name(path.name.replace(".weights.h5", ".json"))
-    sidecar.write_text(json.dumps(facts, indent=2) + "\n")
+    with whole(path) as partial:
+        classifier.network.save_weights(partial)
+    write_text(path.with_name(path.name.replace(".weights.h5", ".json")), json.dumps(facts, indent=2) + "\n")
 
 
 def main(argv=None):
