@@ -23,7 +23,7 @@ def run(options):
     judge = study.Judge(options, options.count(N))
     sampling = presets.read_config(options.preset)[0].sampling
     steps = (2, 5) if options.quick else STEPS
-    results = study.Results("steps", options, n=judge.n, w=sampling.w, steps=steps)
+    results = study.Results("steps", options, n=judge.n, w=sampling.w, steps=steps, weights=options.weights())
     results.row("real", judge.real)
     for i, count in enumerate(steps):
         for seed in seeds(count, options):
