@@ -4,7 +4,8 @@ python -m studies.arms            trains all of them, one after the other; what 
 python -m studies.arms cosine     trains some
 
 The base of `CAUSES` and `SCHEDULES` is the report's configuration; that of `ABLATIONS` is the same with all causes
-mended and v predicted. Every arm of a table is trained for the same number of epochs on the same images.
+mended and v predicted. They are all trained for the same number of epochs on the same images; those of `LONG`, its
+configuration and the one with all causes mended, for longer.
 """
 
 import csv
@@ -13,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import tyro
 
 from keras_ddpm import callbacks, config, presets
@@ -48,9 +50,13 @@ ABLATIONS = {
     "attention": f"{MENDED_V} --attention False False True True False",
     "augmentation": f"{MENDED_V} --augmentation distort",
 }
+LONG = {
+    "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
+    "all_long": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3 {MENDED}",
+}
 ARMS = {
     **{name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()},
-    "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
+    **LONG,
 }
 QUICK = (
     "--epochs 1 --grid-every 0 --evaluate-every 0 --train-images 640 --validation-images 100 --embed-dim 8 "
@@ -91,12 +97,20 @@ def train(name, options):
     wanted = parse_values(None, asked).values
     if started and presets.read_config(folder)[0] != wanted:
         raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
-    if len(log(folder)) < wanted.training.epochs:
+    if not ended(log(folder), wanted.training):
         if not options.train:
             return None
         resume = ["--resume"] if started else []
         subprocess.run([sys.executable, "train.py", *asked, "--out", str(folder), *resume], check=True)
     return folder
+
+
+def ended(rows, training):
+    """Whether a training has nothing left to do: its epochs are over, or its patience was."""
+    losses = [row["val_loss"] for row in rows]
+    late = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+    patience = training.stop_patience
+    return len(rows) >= training.epochs or (patience is not None and late >= patience)
 
 
 def trained(work, name, options, *args):

@@ -29,7 +29,7 @@ class Claim:
 
 
 def _seeds(results, study_name, start):
-    rows = [row for name, row in results[study_name]["rows"].items() if name.startswith(start)]
+    rows = study.named(results[study_name]["rows"], start)
     if not rows:
         raise KeyError(start)
     return rows
@@ -94,6 +94,16 @@ def _cosine(results):
     )
 
 
+def _best_w(results):
+    """The w with the smallest Fréchet distance."""
+    ws = results["guidance"]["settings"]["w"]
+    return min(ws, key=lambda w: _figure(results, "guidance", f"w={w:g} ", "frechet_distance"))
+
+
+def _cost(row):
+    return f"{row['calls']} calls, {10 * row['seconds']:.2g} s for ten images"
+
+
 def _siblings(results, w):
     return (
         _figure(results, "guidance", f"w={w} ", "nearest_sibling")
@@ -116,7 +126,7 @@ CLAIMS = [
             + ", ".join(f"{100 * row['eval_accuracy']:.0f} % (epoch {row['epoch'] + 1:.0f})" for row in _eval(r))
         ),
         lambda r: f"right digit {100 * _figure(r, 'steps', 'dpm_solver_pp_2m_sde 20', 'accuracy'):.1f} %",
-        lambda r: "yes" if _eval(r)[-1]["eval_accuracy"] < 0.9 else "in part",
+        lambda r: "in part" if _eval(r)[-1]["eval_accuracy"] < 0.9 else "no",  # no figure says how vague it is when
         "configuration",
     ),
     Claim(
@@ -126,7 +136,7 @@ CLAIMS = [
             "cosine, v and clipped x_0: largest absolute mean "
             f"{max(_row(r, 'cosine v static', 'schedules')['mu_largest']):.2g}"
         ),
-        lambda r: "no" if max(_cosine(r)) < 10 else "yes" if _cosine(r)[1] > _cosine(r)[0] else "in part",
+        lambda r: "no" if max(_cosine(r)) < 10 else "yes" if _cosine(r)[0] < 10 else "in part",
         "schedules",
     ),
     Claim(
@@ -134,9 +144,13 @@ CLAIMS = [
         lambda r: (
             "default model: right digit "
             + ", ".join(f"{100 * _figure(r, 'guidance', f'w={w} ', 'accuracy'):.0f} % at w = {w}" for w in (0, 1, 3))
+            + f"; smallest Fréchet distance at w = {_best_w(r):g}"
         ),
         None,
-        lambda r: "yes" if _figure(r, "guidance", "w=0 ", "accuracy") < 0.2 else "no",
+        lambda r: _both(
+            "yes" if _figure(r, "guidance", "w=0 ", "accuracy") < 0.2 else "no",
+            "yes" if _best_w(r) == 3 else "no",
+        ),
         "guidance",
     ),
     Claim(
@@ -186,9 +200,7 @@ CLAIMS = [
             f"{100 * _row(r, 'T1000 w=3')['photo']:.0f} % at T = 1000 (our own small CLIP)"
         ),
         None,
-        lambda r: (
-            "no" if _row(r, "T1000 w=3")["photo"] - _row(r, "its_configuration w=3")["photo"] > 0.1 else "in part"
-        ),
+        lambda r: _within([_row(r, "T1000 w=3")["photo"] - _row(r, "its_configuration w=3")["photo"]], 0.01, 0.05),
         "configuration",
     ),
     Claim(
@@ -209,13 +221,12 @@ CLAIMS = [
     ),
     Claim(
         "100 to 1000 network calls, seconds for a batch",
-        lambda r: "default model, 100 steps of DDPM: {calls} calls, {seconds:.2g} s an image".format(
-            **_row(r, "ddpm 100 seed=0", "steps")
+        lambda r: f"default model, 100 steps of DDPM: {_cost(_row(r, 'ddpm 100 seed=0', 'steps'))}",
+        lambda r: f"20 steps: {_cost(_row(r, 'dpm_solver_pp_2m_sde 20 seed=0', 'steps'))}",
+        lambda r: _both(
+            "yes" if 100 <= _row(r, "ddpm 100 seed=0", "steps")["calls"] <= 1000 else "no",
+            "yes" if 1 <= 10 * _row(r, "ddpm 100 seed=0", "steps")["seconds"] < 60 else "no",  # for ten images
         ),
-        lambda r: "20 steps: {calls} calls, {seconds:.2g} s an image".format(
-            **_row(r, "dpm_solver_pp_2m_sde 20 seed=0", "steps")
-        ),
-        lambda r: "yes" if 100 <= _row(r, "ddpm 100 seed=0", "steps")["calls"] <= 1000 else "no",
         "steps",
     ),
 ]

@@ -2,7 +2,8 @@
 
 python -m studies.configuration [--quick]
 
-Every row is trained for as long as the others and sampled alike: DDPM with 100 steps, w = 3, and once more with w = 1.
+Every row is trained for as long as the others, two of them (report and all_long) longer, and sampled alike: DDPM with
+100 steps, w = 3, and once more with w = 1.
 The last rows change nothing in the network but where sampling starts: from N(0, I), from a Gaussian with the mean and
 variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import data, pictures, presets
+from keras_ddpm.noise import split_seed
 from keras_ddpm.whole import whole
 from studies import arms, study
 
@@ -27,6 +29,7 @@ SETTINGS = {
     "film": ("film", {}),
     "cosine_clip": ("cosine", {"threshold": "static"}),
     "all": ("all", {}),
+    "all_long": ("all_long", {}),
     "all_v": ("all_v", {}),
     "ema": ("ema", {}),
     "T1000": ("T1000", {}),
@@ -130,7 +133,7 @@ def from_start(folder, judge, start, picture, *, w=1.0, batch=250):
     started, parts = Started(generator), []
     for first in range(0, judge.n, batch):
         rows = slice(first, first + batch)
-        _, between = generator.draw_noise(generator.fresh_key(len(judge.labels[rows])))
+        _, between = generator.draw_noise(split_seed(np.arange(judge.n)[rows]))
         noise = random.standard_normal(x_0[rows].shape)
         x_T = STARTS[start](x_0[rows], training, alpha, sigma, noise).astype("float32")
         w_rows = np.full(len(x_T), w, "float32")
@@ -144,11 +147,13 @@ def from_start(folder, judge, start, picture, *, w=1.0, batch=250):
 
 def validation_noise(folder, judge, *, draws=10):
     """How much the validation loss of the long run moves with fresh noise, beside what an epoch gains."""
-    generator = presets.load_preset(folder)
-    losses = [one_loss(judge, generator, seed) for seed in range(draws)]
+    generator, settings = presets.load_preset(folder), presets.read_config(folder)[0]
+    images, labels = (array[: settings.data.validation_images or None] for array in judge.test)
+    losses = [one_loss(images, labels, generator, seed) for seed in range(draws)]
     log = arms.log(folder)
     late = np.array([row["val_loss"] for row in log[len(log) // 2 :]])
     return {
+        "images": len(images),
         "std_of_draws": np.std(losses, ddof=1),
         "mean_loss": np.mean(losses),
         "mean_gain_of_late_epochs": -np.diff(late).mean() if len(late) > 1 else None,
@@ -158,11 +163,10 @@ def validation_noise(folder, judge, *, draws=10):
     }
 
 
-def one_loss(judge, generator, seed):
-    """The validation loss of a network with the times and noise of a seed."""
+def one_loss(images, labels, generator, seed):
+    """The validation loss of a network over uint8 images, with the times and noise of a seed."""
     from keras_ddpm.training import DDPM, validation_set
 
-    images, labels = (array[: 10 * judge.n] for array in judge.test)
     model = DDPM(generator.network, generator.diffusion, num_classes=generator.network.num_classes, ema_decay=0.0)
     model.compile()
     batch = validation_set(data.to_float(images), labels, generator.diffusion.T, seed=seed)

@@ -23,7 +23,8 @@ def run(options):
     generator = presets.load_preset(options.preset, guidance_interval=ALWAYS, steps=steps)
     seeds = options.seeds()
     ws = (1.0, 3.0) if options.quick else WS
-    results = study.Results("guidance", options, n=judge.n, w=ws, seeds=len(seeds), steps=len(generator.times))
+    shared = {"w": ws, "seeds": len(seeds), "steps": len(generator.times), "weights": options.weights()}
+    results = study.Results("guidance", options, n=judge.n, **shared)
     results.row("real", judge.real)
 
     def figures(w, seed):

@@ -1,4 +1,4 @@
-"""docs/report.md, made from the results: its numbers are read from the files, none is typed.
+"""docs/report.md, made from the results: what was measured is read from the files. The prose around it is written.
 
 python -m studies.page
 """
@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.whole import write_text
 from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
 
@@ -46,15 +47,17 @@ def render(results):
         "pct": percent,
         "num": number,
         "spread": spread,
-        "blobs": blobs,
+        "unlike_real": unlike_real,
         "mean": mean,
-        "named": named,
+        "gain": gain,
+        "named": study.named,
     }
     template = environment.from_string(TEMPLATE.read_text())
     return template.render(
         results,
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
+        own=presets.read_config(study.Options().preset)[0].sampling,
         samplers=list(steps.SAMPLERS),
         repeated=steps.REPEATED,
         epochs_shown=configuration.SHOWN,
@@ -107,18 +110,19 @@ def spread(rows, figure, *, share=True):
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
 
 
-def named(rows, start):
-    """The rows whose names start so: those of all seeds."""
-    return [row for name, row in rows.items() if name.startswith(start)]
-
-
 def mean(rows, figure):
     """Mean of a figure over rows."""
     return study.spread(rows, figure)[0]
 
 
-def blobs(row):
-    """Whether the images are blobs, by how many of them lie among real digits (precision)."""
+def gain(rows, others, figure):
+    """How far the means of a figure are apart, in the larger of the two standard deviations over seeds."""
+    (one, std), (other, other_std) = study.spread(rows, figure), study.spread(others, figure)
+    return abs(one - other) / max(std, other_std, 1e-9)
+
+
+def unlike_real(row):
+    """Whether the images are unlike real digits, as blobs are, by how many of them lie among real ones (precision)."""
     return "yes" if row["precision"] < 0.05 else "in part" if row["precision"] < 0.5 else "no"
 
 

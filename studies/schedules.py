@@ -41,8 +41,10 @@ def run(options):
     rows = results.content["rows"]
     for threshold in THRESHOLDS:
         names = [name for name in ARMS if f"{name} {threshold}" in rows]
+        if not names:
+            continue
         curves = {name: rows[f"{name} {threshold}"]["mu_largest"] for name in names}
-        done = 100 - np.array(rows[f"linear eps {threshold}"]["steps"])
+        done = 100 - np.array(rows[f"{names[0]} {threshold}"]["steps"])
         path = results.picture(f"mu_{threshold}")
         pictures.plot_curves(path, done, curves, x_label="denoising steps", y_label="max |mu|")
 

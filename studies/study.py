@@ -17,6 +17,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
+from export.facts import fingerprint
 from keras_ddpm import data, pictures
 from keras_ddpm.evaluation.classifier import load_classifier, remember
 from keras_ddpm.evaluation.clip_scores import clip_scores
@@ -56,6 +57,16 @@ class Options:
         """Folder of the trainings."""
         return self.runs or pathlib.Path("runs/quick" if self.quick else "runs/studies")
 
+    def flags(self):
+        """The flags that change figures, as on the command line."""
+        given = {"--preset": self.preset, "--dataset": self.dataset}
+        changed = [f" {flag} {value}" for flag, value in given.items() if value != "mnist"]
+        return (" --quick" if self.quick else "") + "".join(changed)
+
+    def weights(self):
+        """SHA-256 of the default model's weights, for the settings of rows that they drew."""
+        return fingerprint(self.preset)
+
     def count(self, n):
         """How many images: n, or few."""
         return 100 if self.quick else n
@@ -81,18 +92,21 @@ class Results:
     Args:
         name: Of the study, and of its file.
         options: `Options`.
-        **settings: What all rows share; rows of a file with other settings are done anew.
+        **settings: What all rows share.
+
+    Raises:
+        ValueError: if the file holds rows of other settings, which would be lost.
     """
 
     def __init__(self, name, options, **settings):
         self.path = options.results / f"{name}.json"
-        settings = json.loads(json.dumps(settings))
-        command = f"python -m studies.{name}{' --quick' if options.quick else ''}"
-        self.content = {"command": command, "settings": settings, "rows": {}}
+        settings = json.loads(json.dumps(settings | {"dataset": options.dataset}))
+        self.content = {"command": f"python -m studies.{name}{options.flags()}", "settings": settings, "rows": {}}
         if self.path.is_file():
             before = json.loads(self.path.read_text())
-            if before["settings"] == settings:
-                self.content["rows"] = before["rows"]
+            if before["settings"] != settings:
+                raise ValueError(f"{self.path} holds rows of other settings. Move it away, or choose another --out")
+            self.content["rows"] = before["rows"]
 
     def row(self, name, work, *args):
         """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds.
@@ -165,6 +179,11 @@ def grid(path, images, labels, *, columns=10):
     columns = min(columns, *(len(row) for row in shown))
     together = np.concatenate([row[:columns] for row in shown])
     pictures.write_png(path, pictures.grid(together, columns=columns))
+
+
+def named(rows, start):
+    """The rows whose names start so: those of all seeds."""
+    return [row for name, row in rows.items() if name.startswith(start)]
 
 
 def spread(rows, figure):

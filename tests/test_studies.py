@@ -13,6 +13,7 @@ import pytest
 
 from keras_ddpm import presets
 from keras_ddpm.arguments import parse_values
+from keras_ddpm.config import TrainingConfig
 from studies import arms, claims, configuration, guidance, page, steps, study
 
 QUICK = study.Options(quick=True)
@@ -71,9 +72,10 @@ def test_an_ablation_is_one_change_of_the_mended_model(name):
 
 
 def test_all_rows_of_a_table_are_trained_alike():
-    short = [config(name).training for name in arms.ARMS if name != "report"]
+    short = [config(name).training for name in arms.ARMS if name not in arms.LONG]
     assert len({(t.epochs, t.batch_size, t.learning_rate, t.seed) for t in short}) == 1
     assert config("report").training.epochs >= 30
+    assert differences(config("all_long"), config("all")) == {"epochs"}
     assert differences(config("report"), config("its_configuration")) == {"epochs"}
 
 
@@ -91,8 +93,30 @@ def test_a_study_does_only_what_is_left_to_do(tmp_path):
     assert done == [1, 2]
     rows = json.loads((tmp_path / "steps.json").read_text())["rows"]
     assert rows["a"]["value"] == 1 and rows["a"]["nothing"] is None and rows["b"]["machine"]
-    study.Results("steps", options, n=4).row("a", work, 3)
-    assert done == [1, 2, 3]
+
+
+def test_rows_of_other_settings_are_not_lost(tmp_path):
+    study.Results("steps", study.Options(out=tmp_path), n=3).row("a", dict)
+    before = (tmp_path / "steps.json").read_bytes()
+    for options, n in [(study.Options(out=tmp_path), 4), (study.Options(out=tmp_path, dataset="other.npz"), 3)]:
+        with pytest.raises(ValueError, match="other settings"):
+            study.Results("steps", options, n=n)
+    assert (tmp_path / "steps.json").read_bytes() == before
+
+
+def test_a_file_says_the_flags_that_made_it(tmp_path):
+    options = study.Options(out=tmp_path, quick=True, preset="report")
+    assert study.Results("steps", options).content["command"] == "python -m studies.steps --quick --preset report"
+
+
+@pytest.mark.parametrize(
+    "losses, expected",
+    [([], False), ([3, 2], False), ([3, 2, 1], True), ([1, 2], False), ([1, 2, 2], True)],
+    ids=["none", "going on", "all epochs", "patient", "out of patience"],
+)
+def test_a_training_has_ended_after_its_epochs_or_its_patience(losses, expected):
+    training = TrainingConfig(epochs=3 if losses == [3, 2, 1] else 9, stop_patience=2)
+    assert arms.ended([{"val_loss": loss} for loss in losses], training) is expected
 
 
 def test_a_row_that_cannot_be_had_is_left_out(tmp_path):
@@ -123,8 +147,8 @@ def test_the_grids_of_a_training_are_kept_by_epoch(tmp_path):
 
 
 @pytest.mark.parametrize("precision, expected", [(0.0, "yes"), (0.3, "in part"), (0.9, "no")])
-def test_blobs_are_images_far_from_real_digits(precision, expected):
-    assert page.blobs({"precision": precision}) == expected
+def test_what_lies_far_from_real_digits_is_called_unlike_them(precision, expected):
+    assert page.unlike_real({"precision": precision}) == expected
 
 
 def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
