@@ -5,7 +5,7 @@ python -m studies.arms cosine     trains some
 
 The base of `CAUSES` and `SCHEDULES` is the report's configuration; that of `ABLATIONS` is the same with all causes
 mended and v predicted. They are all trained for the same number of epochs on the same images; those of `LONG`, its
-configuration and the one with all causes mended, for longer.
+configuration and the one with all causes mended, for longer; those of `AGAIN` three times, with other seeds.
 """
 
 import csv
@@ -19,7 +19,7 @@ import tyro
 
 from keras_ddpm import callbacks, config, presets
 from keras_ddpm.arguments import parse_values
-from studies.study import Options
+from studies.study import SEEDS, Options
 
 CONFIG = "configs/report.py"
 EPOCHS, LONG_EPOCHS = 3, 30
@@ -54,9 +54,15 @@ LONG = {
     "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
     "all_long": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3 {MENDED}",
 }
+SHORT = {
+    name: f"--epochs {EPOCHS} --grid-every 0 {flags}".strip()
+    for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()
+}
+AGAIN = ("its_configuration", "cosine", "linear_v", "cosine_v")
 ARMS = {
-    **{name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()},
+    **SHORT,
     **LONG,
+    **{f"{name}_seed{seed}": f"{SHORT[name]} --seed {seed}" for name in AGAIN for seed in range(1, SEEDS)},
 }
 QUICK = (
     "--epochs 1 --grid-every 0 --evaluate-every 0 --train-images 640 --validation-images 100 --embed-dim 8 "

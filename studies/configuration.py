@@ -2,10 +2,10 @@
 
 python -m studies.configuration [--quick]
 
-Every row is trained for as long as the others, two of them (report and all_long) longer, and sampled alike: DDPM with
-100 steps, w = 3, and once more with w = 1.
-The last rows change nothing in the network but where sampling starts: from N(0, I), from a Gaussian with the mean and
-variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
+All rows are trained for as long as each other, but for two that are trained longer (report and all_long), and sampled
+alike: DDPM with 100 steps, w = 3, and once more with w = 1.
+The last rows, of three seeds, change nothing in the network but where sampling starts: from N(0, I), from a Gaussian
+with the mean and variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
 """
 
 import shutil
@@ -47,8 +47,10 @@ def run(options):
     study.grid(results.picture("real"), judge.test[0][: judge.n], judge.labels)
     measure_all(results, SETTINGS, judge, options)
     for start in STARTS:
-        picture = results.picture(f"start_{start}")
-        results.row(f"start {start}", arms.trained, from_start, "report", options, judge, start, picture)
+        for seed in options.seeds():
+            picture = results.picture(f"start_{start}") if seed == 0 else None
+            work = (arms.trained, from_start, "report", options)
+            results.row(f"start {start} seed={seed}", *work, judge, start, seed, picture)
     results.row("validation noise", arms.trained, validation_noise, "report", options, judge)
     keep_grids(results, options.trainings / "report")
     if log := results.content["rows"].get("report w=3", {}).get("log"):
@@ -122,26 +124,24 @@ class Started(keras.Model):
         return self.generator.from_noise(inputs["digit"], inputs["w"], inputs["x_T"], between)
 
 
-def from_start(folder, judge, start, picture, *, w=1.0, batch=250):
+def from_start(folder, judge, start, seed, picture, *, w=1.0):
     """Figures of the long run when sampling starts from another x_T, unguided, so that nothing else repairs it."""
     generator = presets.load_preset(folder)
     alpha, sigma = (np.asarray(table) for table in generator.diffusion.alpha_sigma(generator.diffusion.T - 1))
     images, labels = judge.train
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     x_0 = data.to_float(images[[random.choice(np.flatnonzero(labels == digit)) for digit in judge.labels]])
-    training = data.to_float(images[:10_000])
-    started, parts = Started(generator), []
-    for first in range(0, judge.n, batch):
-        rows = slice(first, first + batch)
-        _, between = generator.draw_noise(split_seed(np.arange(judge.n)[rows]))
-        noise = random.standard_normal(x_0[rows].shape)
-        x_T = STARTS[start](x_0[rows], training, alpha, sigma, noise).astype("float32")
-        w_rows = np.full(len(x_T), w, "float32")
-        noise_of_steps = np.moveaxis(np.asarray(between), 0, 1)  # (B, S, H, W, C)
-        inputs = {"digit": judge.labels[rows], "w": w_rows, "x_T": x_T, "noise": noise_of_steps}
-        parts.append(np.asarray(started.predict_on_batch(inputs)["image"]))
-    drawn = data.to_uint8(np.concatenate(parts))
-    study.grid(picture, drawn, judge.labels)
+    x_T = STARTS[start](x_0, data.to_float(images[:10_000]), alpha, sigma, random.standard_normal(x_0.shape))
+    _, between = generator.draw_noise(split_seed(seed * judge.n + np.arange(judge.n)))
+    inputs = {
+        "digit": judge.labels,
+        "w": np.full(judge.n, w, "float32"),
+        "x_T": x_T.astype("float32"),
+        "noise": np.moveaxis(np.asarray(between), 0, 1),  # (B, S, H, W, C)
+    }
+    drawn = data.to_uint8(np.asarray(Started(generator).predict_on_batch(inputs)["image"]))
+    if picture:
+        study.grid(picture, drawn, judge.labels)
     return judge.figures(drawn)
 
 

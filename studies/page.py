@@ -48,7 +48,7 @@ def render(results):
         "num": number,
         "spread": spread,
         "unlike_real": unlike_real,
-        "mean": mean,
+        "average": average,
         "gain": gain,
         "named": study.named,
     }
@@ -73,14 +73,21 @@ def missing(results):
     seeds = options.seeds()
     wanted = {
         "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds],
-        "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)],
+        "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)]
+        + [f"start {start} seed={seed}" for start in configuration.STARTS for seed in seeds],
         "steps": [
             f"{name} {count} seed={seed}"
             for count in steps.STEPS
             for seed in steps.seeds(count, options)
             for name in steps.SAMPLERS
         ],
-        "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS],
+        "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS]
+        + [
+            f"{name} none seed={seed}"
+            for name, arm in schedules.ARMS.items()
+            if arm in arms.AGAIN
+            for seed in seeds[1:]
+        ],
         "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
         "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],
     }
@@ -110,9 +117,10 @@ def spread(rows, figure, *, share=True):
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
 
 
-def mean(rows, figure):
-    """Mean of a figure over rows."""
-    return study.spread(rows, figure)[0]
+def average(rows):
+    """One row of the means over rows, for the figures that are numbers; empty if there are no rows."""
+    numbers = [name for name, value in rows[0].items() if isinstance(value, (int, float))] if rows else []
+    return {name: study.spread(rows, name)[0] for name in numbers}
 
 
 def gain(rows, others, figure):

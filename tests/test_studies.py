@@ -72,11 +72,12 @@ def test_an_ablation_is_one_change_of_the_mended_model(name):
 
 
 def test_all_rows_of_a_table_are_trained_alike():
-    short = [config(name).training for name in arms.ARMS if name not in arms.LONG]
+    short = [config(name).training for name in arms.SHORT]
     assert len({(t.epochs, t.batch_size, t.learning_rate, t.seed) for t in short}) == 1
     assert config("report").training.epochs >= 30
     assert differences(config("all_long"), config("all")) == {"epochs"}
     assert differences(config("report"), config("its_configuration")) == {"epochs"}
+    assert differences(config("cosine_v_seed1"), config("cosine_v")) == {"seed"}
 
 
 def test_a_study_does_only_what_is_left_to_do(tmp_path):
