@@ -16,6 +16,7 @@ from keras_ddpm.arguments import parse_training
 from keras_ddpm.augment import AUGMENTATIONS
 from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.generator import Generator
 from keras_ddpm.optimizer import make_optimizer
 from keras_ddpm.training import DDPM, VALIDATION, use_xla
 
@@ -51,7 +52,8 @@ def main():
     optimizer = make_optimizer(training, steps=training.epochs * len(batches))
     model.compile(optimizer=optimizer, jit_compile=use_xla(training.jit))
 
-    run, state = callbacks.for_run(config, out)
+    generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
+    run, state = callbacks.for_run(config, out, generator)
     batches.start(state.restore(model) if resume else 0)
     presets.write_config(out, config, train.image_shape, train.num_classes)
     model.fit(

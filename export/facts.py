@@ -44,7 +44,7 @@ def collect(config, preset, *, every, xla):
 
 def fingerprint(preset):
     """SHA-256 of a preset's weights file: which weights an export holds."""
-    return hashlib.sha256((presets.find(preset) / presets.WEIGHTS).read_bytes()).hexdigest()
+    return hashlib.sha256(presets.weights_file(preset).read_bytes()).hexdigest()
 
 
 def ask(servable):

@@ -5,12 +5,12 @@
 It is written under a hidden name, which no server looks at, loaded and compared with Python, and renamed.
 """
 
-import math
 import pathlib
 import shutil
 import tempfile
 
 import keras
+import numpy as np
 
 from export import facts, signatures, verify, versions, warmup
 from keras_ddpm import presets
@@ -36,8 +36,9 @@ def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
         OSError: if the folder cannot be written.
     """
     config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
-    if every < 1 or not math.isfinite(config.sampling.w):
-        raise ValueError(f"`every` must be at least 1 and `w` finite. Received: {every}, {config.sampling.w}")
+    w = config.sampling.w
+    if every < 1 or np.ndim(w) or not np.isfinite(w):
+        raise ValueError(f"`every` must be at least 1, and `w` one finite number. Received: {every}, {w}")
     found, out = facts.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
     if if_changed and out.is_dir() and (newest := versions.newest(out)) and facts.read(newest) == found:
         return newest

@@ -69,12 +69,13 @@ class Presets:
 
     def run(self):
         from keras_ddpm import presets
+        from keras_ddpm.request import in_words
 
         for name in presets.names():
             config, image_shape, num_classes = presets.read_config(name)
             s = config.sampling
             shape = " x ".join(map(str, image_shape))
-            print(f"{name}: {shape}, {num_classes} classes; w = {s.w:g}, {s.sampler}, {s.steps} steps")
+            print(f"{name}: {shape}, {num_classes} classes; w = {in_words(s.w)}, {s.sampler}, {s.steps} steps")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,8 +37,7 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
         (3, 28, 28)
     """
     settings, image_shape, num_classes = presets.read_config(preset)
-    w = settings.sampling.w if w is None else w
-    digit, w, seed = check_request(digit, w, seed, num_classes=num_classes)
+    digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     from keras_ddpm.data import to_uint8
     from keras_ddpm.generator import Generator
 
@@ -54,7 +53,7 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
 
 def _generator(preset, sampler, steps):
     folder = presets.find(preset)
-    files = (folder / "config.json", folder / presets.WEIGHTS)
+    files = (folder / "config.json", presets.weights_file(folder))
     stamp = tuple(file.stat().st_mtime_ns for file in files if file.exists())
     return _cached(folder.resolve(), sampler, steps, stamp)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_ddpm import pictures
 from keras_ddpm.data import to_uint8
-from keras_ddpm.generator import Generator
 from keras_ddpm.presets import WEIGHTS
+from keras_ddpm.request import w_of_class
 from keras_ddpm.weights import read_weights, write_weights
 from keras_ddpm.whole import write_text
 
@@ -17,16 +17,21 @@ STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
 
 
-def for_run(config, out):
+def for_run(config, out, generator):
     """The callbacks of a training run.
 
     Args:
         config: `Config`.
         out: Folder of the run.
+        generator: `Generator` of the averaged weights.
 
     Returns:
         List of callbacks, and the `ResumableState` among them.
+
+    Raises:
+        ValueError: if the configuration's `w` is neither one number nor one for each class.
     """
+    w = w_of_class(config.sampling.w, generator.network.num_classes)
     training, run = config.training, [StopOnNonFinite(), BestWeights(out / WEIGHTS)]
     if training.plateau_patience is not None:
         run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
@@ -41,9 +46,9 @@ def for_run(config, out):
     if training.evaluate_every:
         from keras_ddpm.evaluation_callback import EvaluateDuringTraining
 
-        logs.insert(0, EvaluateDuringTraining(config.sampling, config.data.dataset, every=training.evaluate_every))
+        logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, every=training.evaluate_every))
     if training.grid_every:
-        logs.append(SampleGrid(config.sampling, out / "grids", every=training.grid_every))
+        logs.append(SampleGrid(generator, w, out / "grids", every=training.grid_every))
     return [*run, *logs, state], state
 
 
@@ -135,25 +140,23 @@ class SampleGrid(keras.callbacks.Callback):
     """Draws a grid, one row a class, from the averaged weights and always the same seeds.
 
     Args:
-        sampling: `SamplingConfig`.
+        generator: `Generator` of the averaged weights.
+        w: Guidance of each class, float (num_classes,).
         folder: Where `epoch_NNN.png` goes.
         every: Epochs between two grids.
         columns: Images of each class.
     """
 
-    def __init__(self, sampling, folder, *, every, columns=10):
+    def __init__(self, generator, w, folder, *, every, columns=10):
         super().__init__()
-        self.sampling, self.folder, self.every, self.columns = sampling, pathlib.Path(folder), every, columns
-        self.generator = None
+        self.generator, self.w, self.folder, self.every = generator, w, pathlib.Path(folder), every
+        self.columns = columns
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
-        ema = self.model.ema_network
-        if self.generator is None:
-            self.generator = Generator.from_names(ema, self.model.diffusion, self.sampling)
-        digit = np.repeat(np.arange(ema.num_classes), self.columns)
-        images = self.generator.sample(digit, np.full(digit.shape, self.sampling.w), np.arange(digit.size))["image"]
+        digit = np.repeat(np.arange(len(self.w)), self.columns)
+        images = self.generator.sample(digit, self.w[digit], np.arange(digit.size))["image"]
         self.folder.mkdir(exist_ok=True)
         grid = pictures.grid(to_uint8(images), columns=self.columns)
         pictures.write_png(self.folder / f"epoch_{epoch + 1:03d}.png", grid)

@@ -83,7 +83,8 @@ class SamplingConfig:
 
     sampler: str = "dpm_solver_pp_2m_sde"
     steps: int = 20
-    w: float = 1.5
+    w: float | tuple[float, ...] = 1.5
+    """Guidance: one for all classes, or one for each."""
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"

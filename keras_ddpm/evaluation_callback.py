@@ -10,7 +10,6 @@ from keras_ddpm.evaluation.clip import float32_policy
 from keras_ddpm.evaluation.frechet import MINIMUM, distances
 from keras_ddpm.evaluation.inputs import check_images
 from keras_ddpm.evaluation.manifold import manifold
-from keras_ddpm.generator import Generator
 
 
 class EvaluateDuringTraining(keras.callbacks.Callback):
@@ -21,17 +20,18 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
     that write logs. What is drawn has the labels of the first n training images and is compared with these.
 
     Args:
-        sampling: `SamplingConfig`.
+        generator: `Generator` of the averaged weights.
+        w: Guidance of each digit, float (10,).
         dataset: TFDS name or path of an .npz file: digits, to take labels from and to compare with.
         every: Epochs between two evaluations; the first epoch and the last have one in any case.
         n: Images, at least 100.
     """
 
-    def __init__(self, sampling, dataset, *, every, n=500):
+    def __init__(self, generator, w, dataset, *, every, n=500):
         super().__init__()
         if every < 1 or n < MINIMUM:
             raise ValueError(f"`every` must be at least 1 and `n` at least {MINIMUM}. Received: {every}, {n}")
-        self.sampling, self.dataset, self.every, self.n = sampling, dataset, every, n
+        self.generator, self.w, self.dataset, self.every, self.n = generator, w, dataset, every, n
         self.names = []
 
     def on_train_begin(self, logs=None):
@@ -40,7 +40,6 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
         self.reference = images, self.labels
         with float32_policy():  # the judge does not change with the training's precision
             self.classifier = remember(load_classifier())
-        self.generator = Generator.from_names(self.model.ema_network, self.model.diffusion, self.sampling)
 
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.params["epochs"]
@@ -53,8 +52,7 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
 
     def figures(self):
         """The figures of the averaged weights as they are: dict from name to float."""
-        count = len(self.labels)
-        drawn = self.generator.sample(self.labels, np.full(count, self.sampling.w), np.arange(count))
+        drawn = self.generator.sample(self.labels, self.w[self.labels], np.arange(len(self.labels)))
         images = data.to_uint8(drawn["image"])
         found = dict(accuracy(images, self.labels, classifier=self.classifier))
         for metric in (distances, manifold):

@@ -17,7 +17,7 @@ from keras_ddpm.evaluation.cas import read_pairs
 from keras_ddpm.evaluation.classifier import SHIPPED
 from keras_ddpm.evaluation.clip_presets import PRESETS, load_evaluator
 from keras_ddpm.evaluation.inputs import check_images, check_labels
-from keras_ddpm.request import check_request
+from keras_ddpm.request import check_request, in_words, w_of_class
 
 DEFAULT_N = 1_000
 DIGIT_CLIP = "digit_clip"
@@ -92,7 +92,7 @@ def _source(ask):
             raise FileNotFoundError(f"There is no file {str(ask.images)!r}")
         return f"images of {ask.images.name}", None
     folder = ask.preset or ask.run_folder or "mnist"
-    weights = presets.find(folder) / presets.WEIGHTS
+    weights = presets.weights_file(folder)
     if not weights.is_file():
         raise FileNotFoundError(f"There are no weights yet: {str(weights)!r}")
     return f"preset {ask.preset or 'mnist'}" if not ask.run_folder else f"run {ask.run_folder.name}", folder
@@ -113,7 +113,7 @@ def _sampling(ask, folder):
     config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold")
     samplers.trailing_times(settings.diffusion.T, sampling.steps)
     seeds = [ask.seed, ask.seed + (ask.n or DEFAULT_N)]
-    check_request(0, sampling.w, seeds, num_classes=num_classes)
+    check_request(0, None, seeds, num_classes=num_classes, own=sampling.w)
     return sampling
 
 
@@ -171,7 +171,8 @@ def draw(job, seed, *, progress):
     if job.sampling is None:
         return job.images, None
     n, steps, T = len(job.labels), len(job.generator.times), job.generator.diffusion.T
-    wanted = [job.labels, np.full(n, job.sampling.w, "float32"), seed + np.arange(n)]
+    w = w_of_class(job.sampling.w, job.generator.network.num_classes)[job.labels]
+    wanted = [job.labels, w, seed + np.arange(n)]
     traced = process.count_images(n, steps) if {"recognition", "health"} & set(job.groups) else 0
     parts, found = [], {}
     if traced:
@@ -199,7 +200,7 @@ def facts(ask, job):
         Dict of texts; `rows` is one more.
     """
     n, sampling = len(job.labels), job.sampling
-    how = f"; {sampling.sampler}, {sampling.steps} steps, w = {sampling.w:g}" if sampling else ""
+    how = f"; {sampling.sampler}, {sampling.steps} steps, w = {in_words(sampling.w)}" if sampling else ""
     judges = [f"Classifier: {_classifier()}."]
     if job.evaluator:
         judges.append(f"CLIP: {job.evaluator.name}{', not OpenAI’s' if job.evaluator.name == DIGIT_CLIP else ''}.")

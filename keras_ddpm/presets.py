@@ -1,7 +1,7 @@
 """Presets: a configuration and its weights, shipped in `presets/` or in any folder of the same shape.
 
     config.json           the configuration, the image's shape, the number of classes, the versions that made it
-    network.weights.h5    the averaged weights
+    network.weights.h5    the averaged weights, unless config.json names another preset whose `weights` these are
 
 A run of train.py is such a folder.
 """
@@ -46,15 +46,25 @@ def find(preset):
     raise ValueError(f"`preset` must be one of {names()}, or a folder with config.json. Received: {str(preset)!r}")
 
 
+def weights_file(preset):
+    """Path of a preset's weights, whether they are there or not: its own, or those of the preset that it names."""
+    return find(_read(preset)[1].get("weights", find(preset))) / WEIGHTS
+
+
 def read_config(preset):
     """Configuration, image shape and number of classes of a preset, without its weights."""
-    text = (find(preset) / "config.json").read_text()
-    config, facts = configuration.from_json(text), json.loads(text)
+    config, facts = _read(preset)
     if not {"image_shape", "num_classes"} <= set(facts):
         raise ValueError(
             f"{find(preset) / 'config.json'} lacks `image_shape` or `num_classes`: it is not of a trained model"
         )
     return config, tuple(facts["image_shape"]), facts["num_classes"]
+
+
+def _read(preset):
+    """The configuration in a preset's config.json, and all that stands in the file, a dict."""
+    text = (find(preset) / "config.json").read_text()
+    return configuration.from_json(text), json.loads(text)
 
 
 def load_preset(preset="mnist", **sampling):
@@ -79,7 +89,7 @@ def load_preset(preset="mnist", **sampling):
     config, image_shape, num_classes = read_config(preset)
     config = with_sampling(config, **sampling)
     network = build_network(config, image_shape, num_classes, dtype="float32")  # whatever the training's precision
-    read_weights(network, find(preset) / WEIGHTS)
+    read_weights(network, weights_file(preset))
     return Generator.from_names(network, Diffusion.from_names(**vars(config.diffusion)), config.sampling)
 
 

@@ -5,14 +5,15 @@ import numpy as np
 MAX_SEED = 2**63 - 1
 
 
-def check_request(digit, w, seed, *, num_classes):
+def check_request(digit, w, seed, *, num_classes, own=None):
     """Check and broadcast the three arguments of every door.
 
     Args:
         digit: int or array of ints, 0 ... num_classes - 1.
-        w: finite float or array.
+        w: finite float or array; None takes `own`.
         seed: int or array of ints, 0 ... 2^63 - 1; None draws fresh ones.
         num_classes: Number of classes.
+        own: A preset's own w: one for all classes, or one for each.
 
     Returns:
         digit int32, w float32, seed int64, all of one shape.
@@ -22,7 +23,7 @@ def check_request(digit, w, seed, *, num_classes):
     """
     digit = _integers(digit, "digit", num_classes - 1)
     seed = None if seed is None else _integers(seed, "seed", MAX_SEED)
-    w = np.asarray(w)
+    w = np.asarray(w_of_class(own, num_classes)[digit] if w is None else w)
     if not w.size:
         raise ValueError("`w` must hold at least one number. Received: an empty array")
     if w.dtype.kind not in "iuf" or not np.all(np.isfinite(w.astype("float32"))):
@@ -35,6 +36,30 @@ def check_request(digit, w, seed, *, num_classes):
     seed = fresh_seeds(shape) if seed is None else seed
     pairs = ((digit, "int32"), (w, "float32"), (seed, "int64"))
     return tuple(np.broadcast_to(a.astype(dtype), shape) for a, dtype in pairs)
+
+
+def w_of_class(w, num_classes):
+    """The guidance of each class, of one for all or one for each.
+
+    Args:
+        w: float, or `num_classes` of them.
+        num_classes: Number of classes.
+
+    Returns:
+        float32 (num_classes,).
+
+    Raises:
+        ValueError: if it is neither, or not finite.
+    """
+    table = np.asarray(w, "float32")
+    if table.shape not in ((), (num_classes,)) or not np.all(np.isfinite(table)):
+        raise ValueError(f"`w` must be finite: one number, or one for each of {num_classes} classes. Received: {w}")
+    return np.broadcast_to(table, (num_classes,))
+
+
+def in_words(w):
+    """One w, or one for each class, as text."""
+    return ", ".join(f"{value:g}" for value in np.atleast_1d(w))
 
 
 def fresh_seeds(shape):

@@ -47,6 +47,20 @@ def test_w_none_is_the_presets_own(sample):
     assert not np.array_equal(sample(3, seed=1), sample(3, 0.0, seed=1))
 
 
+def test_a_preset_may_have_a_w_for_each_digit_and_another_presets_weights(small_preset, tmp_path):
+    text = json.loads((small_preset / "config.json").read_text())
+    of_digit = np.linspace(0, 4, 10)
+    text["sampling"]["w"], text["weights"] = of_digit.tolist(), str(small_preset)
+    (tmp_path / "config.json").write_text(json.dumps(text))
+    own = keras_ddpm.sample([3, 9, 3], seed=[1, 2, 3], preset=tmp_path)
+    told = keras_ddpm.sample([3, 9, 3], of_digit[[3, 9, 3]], seed=[1, 2, 3], preset=small_preset)
+    np.testing.assert_array_equal(own, told)
+    text["sampling"]["w"] = [1.0, 2.0]
+    (tmp_path / "config.json").write_text(json.dumps(text))
+    with pytest.raises(ValueError, match=r"one for each of 10 classes. Received: \(1.0, 2.0\)"):
+        keras_ddpm.sample(3, preset=tmp_path)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -19,6 +19,7 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation import comparison, names, page, report
 from keras_ddpm.evaluation.memorisation import nearest_pairs
 from keras_ddpm.evaluation_callback import EvaluateDuringTraining
+from keras_ddpm.generator import Generator
 from keras_ddpm.training import DDPM
 
 N = 100
@@ -262,7 +263,8 @@ def test_training_logs_figures_every_few_epochs_in_the_same_columns(dataset, tmp
     randomise(network)
     model = DDPM(network, Diffusion.from_names(T=20), num_classes=10)
     model.compile(optimizer="adam", jit_compile=False)
-    watch = EvaluateDuringTraining(config.SamplingConfig(steps=2), str(dataset), every=3, n=100)
+    generator = Generator(model.ema_network, model.diffusion, steps=2)
+    watch = EvaluateDuringTraining(generator, np.full(10, 1.5), str(dataset), every=3, n=100)
     log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     model.fit(Batches(*strokes(32, seed=0), batch_size=16), epochs=4, callbacks=[watch, log], verbose=0)
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
@@ -273,7 +275,7 @@ def test_training_logs_figures_every_few_epochs_in_the_same_columns(dataset, tmp
 def test_evaluating_is_off_unless_asked_for():
     assert config.TrainingConfig().evaluate_every == 0
     with pytest.raises(ValueError, match="`every` must be at least 1"):
-        EvaluateDuringTraining(config.SamplingConfig(), "mnist", every=0)
+        EvaluateDuringTraining(None, np.ones(10), "mnist", every=0)
 
 
 def test_groups_keep_their_order_and_know_what_images_alone_allow():

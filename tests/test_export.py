@@ -202,6 +202,14 @@ def test_nothing_is_exported_twice_if_nothing_changed(served_preset, tmp_path, w
     assert savedmodel.export(served_preset, tmp_path).name == "3"
 
 
+def test_a_w_for_each_digit_is_not_exported_but_one_is(tmp_path, without_a_graph):
+    with pytest.raises(ValueError, match=r"`w` one finite number. Received: 5, \(2\.0,"):
+        savedmodel.export("mnist_w_of_digit", tmp_path)
+    assert not list(tmp_path.iterdir())
+    version = savedmodel.export("mnist_w_of_digit", tmp_path, sampling={"w": 2.0})
+    assert export_facts.read(version)["weights_sha256"] == export_facts.fingerprint("mnist")
+
+
 def test_what_a_killed_export_left_is_swept_up_when_it_is_old(served_preset, tmp_path, without_a_graph):
     old, young = tmp_path / ".partial-old", tmp_path / ".partial-young"
     for folder in (old, young):

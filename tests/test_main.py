@@ -52,7 +52,10 @@ def test_info_prints_the_configuration(small_preset, capsys):
 
 def test_presets_lists_the_shipped_ones(capsys):
     main(["presets"])
-    assert capsys.readouterr().out.startswith("mnist: 28 x 28 x 1, 10 classes; w = ")
+    mnist, w_of_digit, report = capsys.readouterr().out.splitlines()
+    assert mnist.startswith("mnist: 28 x 28 x 1, 10 classes; w = 1.5, dpm")
+    assert w_of_digit.startswith("mnist_w_of_digit: 28 x 28 x 1, 10 classes; w = 2, 1, ")
+    assert report.startswith("report: 28 x 28 x 1, 10 classes; w = 3, ddpm")
 
 
 @pytest.mark.parametrize(

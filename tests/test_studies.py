@@ -188,6 +188,14 @@ def test_each_digit_gets_the_smallest_of_the_best():
     assert guidance.best_w(sweep).tolist() == [2.0, 1.0, 3.0]
 
 
+def test_the_preset_with_a_w_for_each_digit_has_those_that_were_chosen(results):
+    (one, *_), (many, *_) = presets.read_config("mnist"), presets.read_config("mnist_w_of_digit")
+    assert many.sampling.w == tuple(results["guidance"]["w_of_digit"]) and many.sampling.guidance_interval is None
+    assert presets.weights_file("mnist_w_of_digit") == presets.weights_file("mnist")
+    same = {"w": one.sampling.w, "guidance_interval": one.sampling.guidance_interval}
+    assert dataclasses.replace(many, name="mnist", sampling=dataclasses.replace(many.sampling, **same)) == one
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", page.STUDIES)
 def test_a_quick_study_runs_and_writes(name, tmp_path):

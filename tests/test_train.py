@@ -61,8 +61,16 @@ def test_a_killed_run_continues_where_its_last_epoch_ended(npz, tmp_path):
     assert float(ours[-1]["val_loss"]) == pytest.approx(float(theirs[-1]["val_loss"]), rel=1e-3)
 
 
-def test_bad_input_is_named_before_any_work(tmp_path):
-    process = train(tmp_path / "run", "--dataset", str(tmp_path / "none.npz"))
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("--dataset", "none.npz"), "TFDS_DATA_DIR"),
+        (("--sampler", "euler"), "`sampler` must be one of"),
+        (("--w", "1", "2"), "`w` must be finite: one number, or one for each of 10 classes"),
+    ],
+)
+def test_bad_input_is_named_before_any_work(tmp_path, npz, flags, message):
+    process = train(tmp_path / "run", "--dataset", str(npz), *flags)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 1 and "TFDS_DATA_DIR" in output and "Traceback" not in output
-    assert not (tmp_path / "run" / "config.json").exists()
+    assert process.returncode == 1 and message in output and "Traceback" not in output
+    assert not list((tmp_path / "run").iterdir())
