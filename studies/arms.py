@@ -4,8 +4,8 @@ python -m studies.arms            trains all of them, one after the other; what 
 python -m studies.arms cosine     trains some
 
 The base of `CAUSES` and `SCHEDULES` is the report's configuration; that of `ABLATIONS` is the same with all causes
-mended and v predicted. They are all trained for the same number of epochs on the same images; those of `LONG`, its
-configuration and the one with all causes mended, for longer; those of `AGAIN` three times, with other seeds.
+mended and v predicted. They are all trained for the same number of epochs on the same images. Those of `LONG` are some
+of them, trained for longer; those of `AGAIN` are trained three times, with other seeds.
 """
 
 import csv
@@ -22,7 +22,7 @@ from keras_ddpm.arguments import parse_values
 from studies.study import SEEDS, Options
 
 CONFIG = "configs/report.py"
-EPOCHS, LONG_EPOCHS = 3, 30
+EPOCHS, MIDDLE_EPOCHS, LONG_EPOCHS = 3, 12, 30
 MENDED = "--schedule scaled_linear --conditioning film --ema-decay 0.9995 --threshold static --validation-noise fixed"
 MENDED_V = f"{MENDED} --prediction v"
 CAUSES = {
@@ -50,15 +50,18 @@ ABLATIONS = {
     "attention": f"{MENDED_V} --attention False False True True False",
     "augmentation": f"{MENDED_V} --augmentation distort",
 }
+MIDDLE = f"--epochs {MIDDLE_EPOCHS} --evaluate-every 5 --grid-every 3"
 LONG = {
     "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
-    "all_long": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3 {MENDED}",
+    "scaled_linear_long": f"{MIDDLE} --schedule scaled_linear",
+    "cosine_long": f"--epochs {MIDDLE_EPOCHS} --grid-every 0 --schedule cosine",
+    "all_long": f"{MIDDLE} {MENDED}",
 }
 SHORT = {
     name: f"--epochs {EPOCHS} --grid-every 0 {flags}".strip()
     for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()
 }
-AGAIN = ("its_configuration", "cosine", "linear_v", "cosine_v")
+AGAIN = ("cosine_v",)
 ARMS = {
     **SHORT,
     **LONG,

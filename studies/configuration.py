@@ -2,8 +2,8 @@
 
 python -m studies.configuration [--quick]
 
-All rows are trained for as long as each other, but for two that are trained longer (report and all_long), and sampled
-alike: DDPM with 100 steps, w = 3, and once more with w = 1.
+All rows are trained for as long as each other, but for `arms.LONG`, and sampled alike: DDPM with 100 steps, w = 3, and
+once more with w = 1.
 The last rows, of three seeds, change nothing in the network but where sampling starts: from N(0, I), from a Gaussian
 with the mean and variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
 """
@@ -29,6 +29,9 @@ SETTINGS = {
     "film": ("film", {}),
     "cosine_clip": ("cosine", {"threshold": "static"}),
     "all": ("all", {}),
+    "scaled_linear_long": ("scaled_linear_long", {}),
+    "cosine_long": ("cosine_long", {}),
+    "cosine_clip_long": ("cosine_long", {"threshold": "static"}),
     "all_long": ("all_long", {}),
     "all_v": ("all_v", {}),
     "ema": ("ema", {}),

@@ -3,7 +3,7 @@
 python -m studies.schedules [--quick]
 
 The report's configuration with T = 100 and each schedule; its ancestral sampling with w = 3. The chain's numbers are
-kept: largest |mu| and |x_0| at every step, before clipping. Linear and cosine, unclipped, are trained with three seeds.
+kept: largest |mu| and |x_0| at every step, before clipping. Cosine with v is trained three times, with other seeds.
 """
 
 import dataclasses
