@@ -1,7 +1,6 @@
 """What a SavedModel says of itself: the answer of its `metadata` signature, also as a file beside the graph."""
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 
@@ -28,7 +27,7 @@ def collect(config, preset, *, every, xla):
     _, image_shape, num_classes = presets.read_config(preset)
     facts = {
         "name": config.name,
-        "weights_sha256": fingerprint(preset),
+        "weights_sha256": presets.fingerprint(preset),
         "image_shape": image_shape,
         "num_classes": num_classes,
         "T": config.diffusion.T,
@@ -40,11 +39,6 @@ def collect(config, preset, *, every, xla):
         "versions": presets.versions(),
     }
     return json.loads(json.dumps(facts))
-
-
-def fingerprint(preset):
-    """SHA-256 of a preset's weights file: which weights an export holds."""
-    return hashlib.sha256(presets.weights_file(preset).read_bytes()).hexdigest()
 
 
 def ask(servable):

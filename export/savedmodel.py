@@ -31,8 +31,8 @@ def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
         pathlib.Path of the version.
 
     Raises:
-        ValueError: for an unknown preset or sampler, wrong steps or `every`, or if what was written does not draw what
-            `keras_ddpm.sample` draws.
+        ValueError: for an unknown preset or sampler, wrong steps, `every` or w, or if what was written does not draw
+            what `keras_ddpm.sample` draws.
         OSError: if the folder cannot be written.
     """
     config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))

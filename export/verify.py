@@ -58,7 +58,7 @@ def verify(folder, *, preset=None):
 
 def _python(found, preset, folder):
     """The generator that the export was made of."""
-    if facts.fingerprint(preset) != found["weights_sha256"]:
+    if presets.fingerprint(preset) != found["weights_sha256"]:
         raise ValueError(f"{folder} holds other weights than preset {preset!r}: name the one it was exported from")
     settings = {name: found[name] for name in SETTINGS}
     interval = settings["guidance_interval"]

@@ -8,6 +8,7 @@ A run of train.py is such a folder.
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import pathlib
@@ -48,7 +49,13 @@ def find(preset):
 
 def weights_file(preset):
     """Path of a preset's weights, whether they are there or not: its own, or those of the preset that it names."""
-    return find(_read(preset)[1].get("weights", find(preset))) / WEIGHTS
+    other = _read(preset)[1].get("weights")
+    return weights_file(other) if other else find(preset) / WEIGHTS
+
+
+def fingerprint(preset):
+    """SHA-256 of a preset's weights file."""
+    return hashlib.sha256(weights_file(preset).read_bytes()).hexdigest()
 
 
 def read_config(preset):

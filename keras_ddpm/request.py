@@ -59,7 +59,7 @@ def w_of_class(w, num_classes):
 
 def in_words(w):
     """One w, or one for each class, as text."""
-    return ", ".join(f"{value:g}" for value in np.atleast_1d(w))
+    return " ".join(f"{value:g}" for value in np.atleast_1d(w))
 
 
 def fresh_seeds(shape):

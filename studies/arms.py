@@ -50,17 +50,14 @@ ABLATIONS = {
     "attention": f"{MENDED_V} --attention False False True True False",
     "augmentation": f"{MENDED_V} --augmentation distort",
 }
-MIDDLE = f"--epochs {MIDDLE_EPOCHS} --evaluate-every 5 --grid-every 3"
+MIDDLE = f"--epochs {MIDDLE_EPOCHS} --grid-every 0"
 LONG = {
     "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
     "scaled_linear_long": f"{MIDDLE} --schedule scaled_linear",
-    "cosine_long": f"--epochs {MIDDLE_EPOCHS} --grid-every 0 --schedule cosine",
+    "cosine_long": f"{MIDDLE} --schedule cosine",
     "all_long": f"{MIDDLE} {MENDED}",
 }
-SHORT = {
-    name: f"--epochs {EPOCHS} --grid-every 0 {flags}".strip()
-    for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()
-}
+SHORT = {name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()}
 AGAIN = ("cosine_v",)
 ARMS = {
     **SHORT,

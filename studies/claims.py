@@ -6,7 +6,7 @@ A claim's verdict is computed from the figures, so that it changes when they do.
 import dataclasses
 from collections.abc import Callable
 
-from studies import study
+from studies import guidance, study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +96,11 @@ def _cosine(results):
 
 def _best_w(results):
     """The w with the smallest Fréchet distance."""
-    ws = results["guidance"]["settings"]["w"]
-    return min(ws, key=lambda w: _figure(results, "guidance", f"w={w:g} ", "frechet_distance"))
+    return min(guidance.WS, key=lambda w: _figure(results, "guidance", f"w={w:g} ", "frechet_distance"))
 
 
 def _cost(row):
-    return f"{row['calls']} calls, {10 * row['seconds']:.2g} s for ten images"
+    return f"{row['calls']} calls, {10 * row['seconds']:.2g} s for ten images at the rate of a large batch"
 
 
 def _siblings(results, w):

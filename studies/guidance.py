@@ -3,7 +3,8 @@
 python -m studies.guidance [--quick]
 
 The default model, guided at every noise level (its default guides in an interval only), w from 0 to 10, three seeds.
-The w of each digit is chosen on these seeds and judged on others; the preset mnist_w_of_digit has them.
+The w of each digit is chosen on these seeds and judged on others, beside one w for all and beside the default model as
+it is; the preset mnist_w_of_digit has the w of each digit.
 """
 
 import numpy as np
@@ -23,16 +24,19 @@ def run(options):
     generator = presets.load_preset(options.preset, guidance_interval=ALWAYS, steps=steps)
     seeds = options.seeds()
     ws = (1.0, 3.0) if options.quick else WS
-    shared = {"w": ws, "seeds": len(seeds), "steps": len(generator.times), "weights": options.weights()}
-    results = study.Results("guidance", options, n=judge.n, **shared)
+    results = study.Results("guidance", options, n=judge.n, steps=len(generator.times), **options.model())
     results.row("real", judge.real)
 
-    def figures(w, seed):
+    def figures(generator, w, seed, picture=None):
         images, seconds = study.draw(generator, judge.labels, w, seed=seed * judge.n)
-        study.grid(results.picture("w_of_digit" if np.ndim(w) else f"w{w:g}"), images, judge.labels)
+        if picture:
+            study.grid(results.picture(picture), images, judge.labels)
         return {**judge.figures(images), "seconds": seconds}
 
-    by_seed = [{w: results.row(f"w={w:g} seed={seed}", figures, w, seed) for w in ws} for seed in seeds]
+    def guided(w, seed):
+        return results.row(f"w={w:g} seed={seed}", figures, generator, w, seed, None if seed else f"w{w:g}")
+
+    by_seed = [{w: guided(w, seed) for w in ws} for seed in seeds]
     sweep = {w: [rows[w] for rows in by_seed] for w in ws}
     curves = {name: [study.spread(rows, name)[0] for rows in sweep.values()] for name in PLOTTED}
     real = results.content["rows"]["real"]["diversity"]
@@ -40,12 +44,14 @@ def run(options):
     pictures.plot_curves(results.picture("sweep"), ws, curves, x_label="w", y_label="share", y_scale="linear")
 
     of_digit = best_w(sweep)
-    own = presets.read_config(options.preset)[0].sampling.w
-    results.content["w_of_digit"] = of_digit.tolist()
+    own, default = options.sampling().w, presets.load_preset(options.preset, steps=steps)
+    results.note("w_of_digit", of_digit)
     for seed in (len(seeds) + s for s in seeds):  # seeds that had no part in the choice
-        results.row(f"of digit seed={seed}", figures, of_digit[judge.labels], seed)
+        picture = "w_of_digit" if seed == len(seeds) else None
+        results.row(f"of digit seed={seed}", figures, generator, of_digit[judge.labels], seed, picture)
         for w in (1.0, own):
-            results.row(f"one w={w:g} seed={seed}", figures, w, seed)
+            results.row(f"one w={w:g} seed={seed}", figures, generator, w, seed)
+        results.row(f"default seed={seed}", figures, default, own, seed)
 
 
 def best_w(sweep):

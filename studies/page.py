@@ -49,7 +49,7 @@ def render(results):
         "spread": spread,
         "unlike_real": unlike_real,
         "average": average,
-        "gain": gain,
+        "apart": apart,
         "named": study.named,
     }
     template = environment.from_string(TEMPLATE.read_text())
@@ -58,7 +58,9 @@ def render(results):
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
         own=presets.read_config(study.Options().preset)[0].sampling,
+        ws=guidance.WS,
         samplers=list(steps.SAMPLERS),
+        step_counts=steps.STEPS,
         repeated=steps.REPEATED,
         epochs_shown=configuration.SHOWN,
         missing=missing(results),
@@ -72,9 +74,11 @@ def missing(results):
     options = study.Options()
     seeds = options.seeds()
     wanted = {
-        "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds],
+        "guidance": [f"w={w:g} seed={seed}" for w in guidance.WS for seed in seeds]
+        + [f"{name} seed={len(seeds) + seed}" for name in ("of digit", "one w=1", "default") for seed in seeds],
         "configuration": [f"{name} w={w}" for name in configuration.SETTINGS for w in (3, 1)]
-        + [f"start {start} seed={seed}" for start in configuration.STARTS for seed in seeds],
+        + [f"start {start} seed={seed}" for start in configuration.STARTS for seed in seeds]
+        + ["validation noise"],
         "steps": [
             f"{name} {count} seed={seed}"
             for count in steps.STEPS
@@ -123,10 +127,11 @@ def average(rows):
     return {name: study.spread(rows, name)[0] for name in numbers}
 
 
-def gain(rows, others, figure):
-    """How far the means of a figure are apart, in the larger of the two standard deviations over seeds."""
+def apart(rows, others, figure):
+    """Difference of the means of a share, in points, and whether it is more than the larger standard deviation."""
     (one, std), (other, other_std) = study.spread(rows, figure), study.spread(others, figure)
-    return abs(one - other) / max(std, other_std, 1e-9)
+    more = abs(one - other) > max(std, other_std)
+    return f"{100 * (one - other):+.1f} points ({'more' if more else 'less'} than seeds differ)"
 
 
 def unlike_real(row):

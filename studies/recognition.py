@@ -23,7 +23,7 @@ MODELS = {"report": "report", "default": None, "all_v": "all_v"}
 def run(options):
     judge = study.Judge(options, options.count(N))
     steps = 10 if options.quick else STEPS
-    results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps, weights=options.weights())
+    results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps, **options.model())
     for seed in options.seeds():
         for name, arm in MODELS.items():
             picture = results.picture(f"{name}_film") if seed == 0 else None

@@ -3,7 +3,8 @@
 python -m studies.schedules [--quick]
 
 The report's configuration with T = 100 and each schedule; its ancestral sampling with w = 3. The chain's numbers are
-kept: largest |mu| and |x_0| at every step, before clipping. Cosine with v is trained three times, with other seeds.
+kept: largest |mu|, and largest |x_0| before it is clipped, at every second step. Cosine with v is trained three times,
+with other seeds.
 """
 
 import dataclasses

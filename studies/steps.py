@@ -21,9 +21,9 @@ REPEATED = 20
 
 def run(options):
     judge = study.Judge(options, options.count(N))
-    sampling = presets.read_config(options.preset)[0].sampling
+    sampling = options.sampling()
     steps = (2, 5) if options.quick else STEPS
-    results = study.Results("steps", options, n=judge.n, w=sampling.w, steps=steps, weights=options.weights())
+    results = study.Results("steps", options, n=judge.n, **options.model())
     results.row("real", judge.real)
     for i, count in enumerate(steps):
         for seed in seeds(count, options):

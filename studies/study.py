@@ -17,8 +17,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from export.facts import fingerprint
-from keras_ddpm import data, pictures
+from keras_ddpm import data, pictures, presets
 from keras_ddpm.evaluation.classifier import load_classifier, remember
 from keras_ddpm.evaluation.clip_scores import clip_scores
 from keras_ddpm.evaluation.digit_clip import load_digit_clip
@@ -63,9 +62,20 @@ class Options:
         changed = [f" {flag} {value}" for flag, value in given.items() if value != "mnist"]
         return (" --quick" if self.quick else "") + "".join(changed)
 
-    def weights(self):
-        """SHA-256 of the default model's weights, for the settings of rows that they drew."""
-        return fingerprint(self.preset)
+    def sampling(self):
+        """`SamplingConfig` of the default model.
+
+        Raises:
+            ValueError: if its w is one for each digit, since a row is of one w.
+        """
+        found = presets.read_config(self.preset)[0].sampling
+        if np.ndim(found.w):
+            raise ValueError(f"`preset` must have one w for all digits. Received: {self.preset!r}, w = {found.w}")
+        return found
+
+    def model(self):
+        """What tells the default model from others, for the settings of rows that it drew."""
+        return {"weights": presets.fingerprint(self.preset), "sampling": dataclasses.asdict(self.sampling())}
 
     def count(self, n):
         """How many images: n, or few."""
@@ -106,7 +116,7 @@ class Results:
             before = json.loads(self.path.read_text())
             if before["settings"] != settings:
                 raise ValueError(f"{self.path} holds rows of other settings. Move it away, or choose another --out")
-            self.content["rows"] = before["rows"]
+            self.content = before | {"command": self.content["command"]}
 
     def row(self, name, work, *args):
         """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds.
@@ -120,9 +130,18 @@ class Results:
                 return None
             took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
             self.content["rows"][name] = _plain({**figures, **took})
-            write_text(self.path, json.dumps(self.content, indent=1) + "\n")
+            self.write()
             print(f"{self.path.stem}: {name} ({took['row_seconds']} s)", flush=True)
         return self.content["rows"][name]
+
+    def note(self, name, value):
+        """Keep something that is not of one row."""
+        self.content[name] = _plain(value)
+        self.write()
+
+    def write(self):
+        """Write the file."""
+        write_text(self.path, json.dumps(self.content, indent=1) + "\n")
 
     def picture(self, name):
         """Path of a picture beside the file."""
@@ -187,7 +206,13 @@ def named(rows, start):
 
 
 def spread(rows, figure):
-    """A figure of several rows: their mean, and their standard deviation (0 of a single one)."""
+    """A figure of several rows: their mean, and their standard deviation (0 of a single one).
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError(f"There are no rows to take {figure!r} from")
     values = [row[figure] for row in rows]
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 

@@ -153,6 +153,29 @@ def test_what_lies_far_from_real_digits_is_called_unlike_them(precision, expecte
     assert page.unlike_real({"precision": precision}) == expected
 
 
+def test_rows_of_several_seeds_are_compared_by_how_seeds_differ():
+    one, other = ([{"recall": value, "name": "x"} for value in values] for values in ((0.9, 0.8), (0.5, 0.6)))
+    assert page.average(one) == {"recall": pytest.approx(0.85)}
+    assert page.apart(one, other, "recall") == "+30.0 points (more than seeds differ)"
+    assert page.apart(other, [{"recall": 0.6}], "recall") == "-5.0 points (less than seeds differ)"
+    with pytest.raises(ValueError, match="no rows"):
+        page.spread([], "recall")
+
+
+def test_what_is_not_of_one_row_is_kept(tmp_path):
+    options = study.Options(out=tmp_path)
+    study.Results("guidance", options, n=3).note("w_of_digit", np.float32([1.5, 2]))
+    again = study.Results("guidance", options, n=3)
+    again.row("a", dict)
+    assert json.loads((tmp_path / "guidance.json").read_text())["w_of_digit"] == [1.5, 2.0]
+
+
+def test_a_default_model_with_a_w_for_each_digit_is_refused_before_any_work():
+    options = study.Options(preset="mnist_w_of_digit")
+    with pytest.raises(ValueError, match="`preset` must have one w for all digits"):
+        options.model()
+
+
 def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
     import shutil
 
