@@ -54,7 +54,6 @@ MIDDLE = f"--epochs {MIDDLE_EPOCHS} --grid-every 0"
 LONG = {
     "report": f"--epochs {LONG_EPOCHS} --evaluate-every 5 --grid-every 3",
     "scaled_linear_long": f"{MIDDLE} --schedule scaled_linear",
-    "cosine_long": f"{MIDDLE} --schedule cosine",
     "all_long": f"{MIDDLE} {MENDED}",
 }
 SHORT = {name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()}

@@ -30,8 +30,6 @@ SETTINGS = {
     "cosine_clip": ("cosine", {"threshold": "static"}),
     "all": ("all", {}),
     "scaled_linear_long": ("scaled_linear_long", {}),
-    "cosine_long": ("cosine_long", {}),
-    "cosine_clip_long": ("cosine_long", {"threshold": "static"}),
     "all_long": ("all_long", {}),
     "all_v": ("all_v", {}),
     "ema": ("ema", {}),
