@@ -38,7 +38,7 @@ def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
     config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
-        raise ValueError(f"`every` must be at least 1, and `w` one finite number. Received: {every}, {w}")
+        raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")
     found, out = facts.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
     if if_changed and out.is_dir() and (newest := versions.newest(out)) and facts.read(newest) == found:
         return newest

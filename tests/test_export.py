@@ -203,7 +203,7 @@ def test_nothing_is_exported_twice_if_nothing_changed(served_preset, tmp_path, w
 
 
 def test_a_w_for_each_digit_is_not_exported_but_one_is(tmp_path, without_a_graph):
-    with pytest.raises(ValueError, match=r"`w` one finite number. Received: 5, \(2\.0,"):
+    with pytest.raises(ValueError, match=r"`w` finite, one for all classes. Received: 5, \(2\.0,"):
         savedmodel.export("mnist_w_of_digit", tmp_path)
     assert not list(tmp_path.iterdir())
     version = savedmodel.export("mnist_w_of_digit", tmp_path, sampling={"w": 2.0})
