@@ -10,7 +10,6 @@ import jinja2
 import numpy as np
 import tyro
 
-from keras_ddpm import presets
 from keras_ddpm.whole import write_text
 from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
 
@@ -57,7 +56,7 @@ def render(results):
         results,
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
-        own=presets.read_config(study.Options().preset)[0].sampling,
+        own=study.Options().sampling(),
         ws=guidance.WS,
         samplers=list(steps.SAMPLERS),
         step_counts=steps.STEPS,
