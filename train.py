@@ -10,14 +10,14 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+from keras_ddpm.augment import AUGMENTATIONS
+from keras_ddpm.optimizer import make_optimizer
 
 from keras_ddpm import callbacks, data, presets
 from keras_ddpm.arguments import parse_training
-from keras_ddpm.augment import AUGMENTATIONS
 from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.generator import Generator
-from keras_ddpm.optimizer import make_optimizer
 from keras_ddpm.training import DDPM, VALIDATION, use_xla
 
 

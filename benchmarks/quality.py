@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro
+from keras_ddpm.request import w_of_class
 
 from benchmarks import machine
 from keras_ddpm import data, presets
@@ -23,7 +24,6 @@ from keras_ddpm.evaluation.classifier import SHIPPED, load_classifier, remember
 from keras_ddpm.evaluation.frechet import distances
 from keras_ddpm.evaluation.manifold import manifold
 from keras_ddpm.guidance import ALWAYS
-from keras_ddpm.request import w_of_class
 
 FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
 

@@ -2,17 +2,19 @@
 
     sample, sample_png   (digit, w, seed) -> images
     trajectory           (digit, w, seed) -> every k-th x_t
-    denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network
+    denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network, t = 0 ... T - 1
     metadata             (digit) -> the settings of the export, as JSON
 
-Every input and output has the batch first, so that a server can merge requests. The noise is drawn from each row's seed
-before the loop; the loop itself is one `while` of the graph with guidance in one batch of 2B. What cannot be is refused
-by the graph, before any work.
+Every input and output has the batch first, so that a server can merge requests. The loop is one `while` of the graph,
+with guidance in one batch of 2B; each step's noise is drawn in it, from each row's seed. Times are the paper's indices,
+-1 for the clean image. Bad input is refused by the graph, before any work.
 """
 
 import functools
 import json
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_ddpm.data import to_uint8
@@ -42,32 +44,32 @@ def build(network, diffusion, sampling, *, metadata):
     """
     request = [DIGIT, W, SEED]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
-    generators = {record: Generator.from_names(network, diffusion, sampling, record=record) for record in (False, True)}
+    generator = Generator.from_names(network, diffusion, sampling)
     checked = functools.partial(check, num_classes=network.num_classes)
 
-    def draw(digit, w, seed, *, record=False):
+    def draw(digit, w, seed, *, path=False):
         digit, w, seed = checked({"digit": digit, "w": w, "seed": seed}).values()
-        generator = generators[record]
-        x_T, between = generator.draw_noise(key_of(seed))
-        run = functools.partial(generator.from_noise, between=between)
-        return (tf.function(run, jit_compile=True) if metadata["xla"] else run)(digit, w, x_T)
+        run = functools.partial(generator.draw, path=path)
+        return (tf.function(run, jit_compile=True) if metadata["xla"] else run)({"label": digit}, w, key_of(seed))
 
     def sample(digit, w, seed):
-        return {"image": to_uint8(draw(digit, w, seed)["image"])}
+        return {"image": to_uint8(draw(digit, w, seed))}
 
     def sample_png(digit, w, seed):
         images = sample(digit, w, seed)["image"]
         return {"image_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}
 
     def trajectory(digit, w, seed):
-        path = draw(digit, w, seed, record=True)
-        places, times = generators[True].kept(metadata["every"])
-        states = tf.gather(tf.concat([path["x_T"][:, None], path["x_s"]], axis=1), places, axis=1)  # (N, K, H, W, C)
-        return {"x_t": states, "t": tf.repeat(times[None], tf.shape(digit)[0], axis=0)}
+        x_T, x_s, _ = draw(digit, w, seed, path=True)  # (S, N, H, W, C) each but x_T
+        places, times = generator.kept(metadata["every"])
+        states = tf.gather(tf.concat([x_T[None], x_s], axis=0), places, axis=0)  # (K, N, H, W, C)
+        index = tf.constant(np.round(times * metadata["T"]) - 1, "int32")
+        return {"x_t": keras.ops.swapaxes(states, 0, 1), "t": tf.repeat(index[None], tf.shape(digit)[0], axis=0)}
 
     def denoise(x_t, t, digit, w):
         x_t, t, digit, w = checked({"x_t": x_t, "t": t, "digit": digit, "w": w}, T=metadata["T"]).values()
-        x_0 = generators[False].denoiser(digit, w)(x_t, t)
+        t = (tf.cast(t, "float32") + 1.0) / metadata["T"]
+        x_0 = generator.denoiser({"label": digit}, w)(x_t, t)
         return {"eps": diffusion.eps(x_0, x_t, t), "x_0": x_0}
 
     def describe(digit):
@@ -84,7 +86,7 @@ def build(network, diffusion, sampling, *, metadata):
 
 
 def check(inputs, *, num_classes, T=None):
-    """Refuse what cannot be, in the graph: InvalidArgumentError with one sentence.
+    """Refuse bad input in the graph: InvalidArgumentError with one sentence.
 
     Args:
         inputs: dict of tensors (N, ...), named as in the signatures.

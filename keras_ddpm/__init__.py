@@ -10,10 +10,13 @@ __version__ = "0.1.0"
 _NAMES = {
     "sample": "api",
     "Config": "config",
-    "DDPM": "training",
+    "Label": "conditions",
+    "Scalar": "conditions",
+    "train": "training.train",
+    "DDPM": "training.ddpm",
     "Diffusion": "diffusion",
     "Generator": "generator",
-    "UNet": "unet",
+    "UNet": "networks.unet",
     "load_preset": "presets",
 }
 

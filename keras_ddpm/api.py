@@ -1,12 +1,14 @@
-"""The one-line door: `keras_ddpm.sample(digit, w)`."""
+"""Sampling in one line: `keras_ddpm.sample(digit, w)`."""
 
 import functools
 
 from keras_ddpm import presets
-from keras_ddpm.request import check_request
+from keras_ddpm.sampling_request import check_request
 
 
-def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist", progress=None):
+def sample(
+    digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist", progress=None, return_seeds: bool = False
+):
     """Draw images of digits.
 
     Image i depends on its own digit, w and seed (and the preset, sampler and steps) and on nothing else: it is the same
@@ -21,13 +23,15 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
         steps: Number of steps, 1 ... T; None: the preset's own.
         preset: Name of a shipped preset, or a folder written by train.py.
         progress: Called with the number of images drawn after each batch.
+        return_seeds: Whether to return the seeds too, which draw the same images again.
 
     Returns:
-        uint8 (H, W) if all of `digit`, `w` and `seed` are scalars; else (N, H, W), with N from NumPy's broadcasting
-        (any broadcast shape is kept). Colour images have a last axis of 3.
+        The images: uint8 (H, W) if all of `digit`, `w` and `seed` are scalars; else (N, H, W), with N from NumPy's
+        broadcasting (any broadcast shape is kept). Colour images have a last axis of 3. With `return_seeds`, a pair of
+        the images and their seeds, int64 of the same leading shape.
 
     Raises:
-        ValueError: before any work is done, for a digit, w, seed, sampler, steps or preset that cannot be.
+        ValueError: before any work is done, for a digit, w, seed, sampler, steps or preset that cannot be used.
         RuntimeError: inside a graph being traced, where the seeds would be frozen; call a `Generator` there.
 
     Example:
@@ -48,7 +52,8 @@ def sample(digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist"
     generator = _generator(preset, sampler, steps)
     drawn = generator.sample(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
     H, W, C = image_shape
-    return to_uint8(drawn["image"]).reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
+    images = to_uint8(drawn["image"]).reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
+    return (images, seed) if return_seeds else images
 
 
 def _generator(preset, sampler, steps):

@@ -14,16 +14,16 @@ class DataConfig:
     dataset: str = "mnist"
     """TFDS name of an image-classification data set, or path of an .npz file in the format of keras.datasets."""
     train_images: int = 0
-    """Images of the training split to train on; 0 for all."""
-    validation_images: int = 2_000
-    """Images of the test split on which the validation loss is computed after each epoch; 0 for all."""
+    """Images of the training split to train on, from its beginning; 0 for all that are not held out."""
+    validation_images: int = 5_000
+    """Images held out from the end of the training split: the validation loss after each epoch is theirs."""
     augmentation: Literal["none", "distort"] = "none"
     """distort: small rotations, shifts and changes of size of the training images, new ones in each epoch."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """See `keras_ddpm.unet.UNet`."""
+    """See `keras_ddpm.networks.unet.UNet`."""
 
     widths: tuple[int, ...] = (64, 128)
     depths: tuple[int, ...] = (2, 3)
@@ -43,7 +43,8 @@ class DiffusionConfig:
 
     schedule: str = "cosine"
     T: int = 1_000
-    prediction: Literal["eps", "x0", "v"] = "v"
+    """Number of noise levels; with a continuous schedule, such as flow_matching, only the unit of the embedded time."""
+    prediction: Literal["eps", "x0", "v", "velocity"] = "v"
     weighting: Literal["uniform", "min_snr"] = "uniform"
 
 
@@ -60,6 +61,8 @@ class TrainingConfig:
     clip_norm: float | None = 1.0
     """Limit of the global norm of the gradients."""
     p_uncond: float = 0.1
+    times: Literal["uniform", "logit_normal"] = "uniform"
+    """Distribution of the times that are trained on."""
     ema_decay: float = 0.9995
     validation_noise: Literal["fixed", "fresh"] = "fixed"
     """fixed: the validation loss uses the same times and noise in every epoch; fresh: new ones, so it fluctuates."""
@@ -85,6 +88,7 @@ class SamplingConfig:
     steps: int = 20
     w: float | tuple[float, ...] = 1.5
     """Guidance: one for all classes, or one for each."""
+    guidance: Literal["classifier_free", "none"] = "classifier_free"
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"

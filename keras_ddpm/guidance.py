@@ -1,66 +1,83 @@
 """Denoisers: functions (x_t, t) -> x_0 estimate, and what wraps them.
 
-    eps = eps_uncond + w (eps_cond - eps_uncond)
+    y = y_uncond + w (y_cond - y_uncond)
 
 w = 0 is unconditional, w = 1 conditional, above 1 guided. (Ho and Salimans write 1 + w for our w.) At a given x_t, eps,
 v and x_0 are affine in each other, so the same line holds for whichever of them the network predicts.
 
+A guidance is a function (network, diffusion, condition, null, w) -> denoiser, where `condition` is a dict of tensors
+(B,) and `null` the value of each that stands for "not given". A threshold wraps a denoiser.
+
 Reference: Ho and Salimans, "Classifier-free diffusion guidance", arXiv 2207.12598, eq. 6.
 """
 
-import numpy as np
 from keras import ops
 
-ALWAYS = (0.0, float("inf"))
-"""The interval of noise levels that holds all of them."""
+from keras_ddpm.networks.call import predict
+from keras_ddpm.serialization import register
 
 
-def conditional(network, diffusion, label):
-    """The network as a denoiser, with its label bound.
+def conditional(network, diffusion, condition):
+    """The network as a denoiser, with its condition bound.
 
     Args:
-        network: Model called as `(x_t, t, label)`.
+        network: Model called as `(x_t, t, condition)`.
         diffusion: `Diffusion`.
-        label: int32 (B,).
+        condition: dict of tensors (B,).
     """
 
     def denoise(x_t, t):  # t is () or (B,)
-        return diffusion.x_0(network(x_t, ops.broadcast_to(t, ops.shape(label)), label), x_t, t)
+        return diffusion.x_0(predict(network, x_t, ops.broadcast_to(t, _batch(condition)), condition), x_t, t)
 
     return denoise
 
 
-def classifier_free(network, diffusion, label, null, w, *, strength=None):
-    """Guided denoiser: the conditional and the unconditional prediction in one batch of 2B.
+def unguided(network, diffusion, condition, null, w):
+    """No guidance: the conditional denoiser, whatever w is."""
+    return conditional(network, diffusion, condition)
+
+
+def classifier_free(network, diffusion, condition, null, w, *, interval=None):
+    """Classifier-free guidance: the conditional and the unconditional prediction in one batch of 2B.
 
     Where every image's w is 1, the conditional prediction is all that counts, and the batch is B.
 
     Args:
-        network, diffusion, label: See `conditional`.
-        null: The label that stands for "no class".
+        network, diffusion, condition: See `conditional`.
+        null: dict of the values that stand for "no condition".
         w: float (B,), guidance of each image.
-        strength: Function `(w (B,), t ()) -> w (B,)` at that time: `always`, or one from `within`. None: `always`.
+        interval: (low, high) noise levels sigma_t / alpha_t in which to guide; None for all. See `within`.
     """
-    labels = ops.concatenate([label, ops.full_like(label, null)], axis=0)  # (2B,)
-    plain, strength = conditional(network, diffusion, label), strength or always
+    nothing = {name: ops.full_like(value, null[name]) for name, value in condition.items()}
+    both = {name: ops.concatenate([value, nothing[name]], axis=0) for name, value in condition.items()}  # (2B,)
+    plain = conditional(network, diffusion, condition)
 
     def guided(x_t, t, w_t):
-        times = ops.broadcast_to(t, ops.shape(label))  # (B,)
-        both = network(ops.concatenate([x_t, x_t], axis=0), ops.concatenate([times, times], axis=0), labels)
-        cond, uncond = ops.split(both, 2, axis=0)  # each (B, H, W, C)
-        w_t = ops.reshape(w_t, (-1, 1, 1, 1))
+        times = ops.broadcast_to(t, _batch(both))  # (2B,)
+        y = predict(network, ops.concatenate([x_t, x_t], axis=0), times, both)
+        cond, uncond = ops.split(y, 2, axis=0)  # each (B, H, W, C)
         return diffusion.x_0(uncond + w_t * (cond - uncond), x_t, t)
 
-    def denoise(x_t, t):
-        w_t = strength(w, t)
-        return ops.cond(ops.all(ops.equal(w_t, 1.0)), lambda: plain(x_t, t), lambda: guided(x_t, t, w_t))
-
-    return denoise
+    return _where_it_matters(plain, guided, within(interval, diffusion), w)
 
 
-def always(w, t):
-    """Guides alike at every time."""
-    return w
+def autoguidance(network, diffusion, condition, null, w, *, weak, interval=None):
+    """Autoguidance: away from a weaker network under the same condition, y = y_weak + w (y - y_weak).
+
+    Args:
+        network, diffusion, condition, null, w, interval: See `classifier_free`.
+        weak: A smaller or less trained network with the same prediction.
+
+    Reference: Karras et al., "Guiding a diffusion model with a bad version of itself", arXiv 2406.02507, eq. 3.
+    """
+    plain = conditional(network, diffusion, condition)
+
+    def guided(x_t, t, w_t):
+        times = ops.broadcast_to(t, _batch(condition))  # (B,)
+        strong, bad = (predict(model, x_t, times, condition) for model in (network, weak))
+        return diffusion.x_0(bad + w_t * (strong - bad), x_t, t)
+
+    return _where_it_matters(plain, guided, within(interval, diffusion), w)
 
 
 def within(interval, diffusion):
@@ -69,7 +86,7 @@ def within(interval, diffusion):
     Guidance at high noise costs diversity, at low noise it does nothing.
 
     Args:
-        interval: (low, high), 0 <= low < high.
+        interval: (low, high), 0 <= low < high; None for everywhere.
         diffusion: `Diffusion`.
 
     Returns:
@@ -80,17 +97,32 @@ def within(interval, diffusion):
 
     Reference: Kynkäänniemi et al., arXiv 2404.07724.
     """
+    if interval is None:
+        return lambda w, t: w
     low, high = interval
     if not 0 <= low < high:
         raise ValueError(f"`guidance_interval` must be (low, high) with 0 <= low < high. Received: {interval}")
-    with np.errstate(divide="ignore"):
-        level = np.sqrt(1.0 / diffusion.alpha_bar - 1.0)  # sigma_t / alpha_t
-    inside = (low <= level) & (level <= high)  # (T,)
 
     def strength(w, t):
-        return ops.where(ops.take(ops.convert_to_tensor(inside), t), w, ops.minimum(w, 1.0))
+        alpha_t, sigma_t = diffusion.alpha_sigma(t)
+        inside = ops.logical_and(low * alpha_t <= sigma_t, sigma_t / high <= alpha_t)  # `high` may be infinite
+        return ops.where(inside, w, ops.minimum(w, 1.0))
 
     return strength
+
+
+def _where_it_matters(plain, guided, strength, w):
+    """A denoiser that is `plain` at times when no image is guided."""
+
+    def denoise(x_t, t):
+        w_t = strength(w, t)
+        return ops.cond(
+            ops.all(ops.equal(w_t, 1.0)),
+            lambda: plain(x_t, t),
+            lambda: guided(x_t, t, ops.reshape(w_t, (-1, 1, 1, 1))),
+        )
+
+    return denoise
 
 
 def clip(denoise):
@@ -118,4 +150,11 @@ def unlimited(denoise):
     return denoise
 
 
+GUIDANCES = {"classifier_free": classifier_free, "none": unguided}
 THRESHOLDS = {"static": clip, "dynamic": dynamic_threshold, "none": unlimited}
+
+register(*GUIDANCES.values(), autoguidance, *THRESHOLDS.values())
+
+
+def _batch(condition):
+    return ops.shape(next(iter(condition.values())))

@@ -2,7 +2,7 @@
 
 A counter-based generator (Threefry-2x32, 20 rounds) turns (seed, step, pixel) into bits, and Box-Muller turns bits into
 normal numbers. There is no state, no order of drawing and no batch in it, and integer arithmetic is the same with
-TensorFlow, JAX, XLA or NumPy. So a picture can be had again anywhere from its seed.
+TensorFlow, JAX, XLA or NumPy. So a seed draws its picture again anywhere.
 
     z_0, z_1 = sqrt(-2 ln u_1) (cos 2 pi u_2, sin 2 pi u_2)
 
@@ -47,26 +47,26 @@ def threefry_2x32(key, counter):
     return x, y
 
 
-def normal(key, count, shape):
-    """Standard normal noise for each row of a batch: `count` images of it.
+def normal(key, step, shape):
+    """Standard normal noise for each row of a batch.
 
     Args:
         key: uint32 (B, 2), see `split_seed`.
-        count: Number of noises for each row; the first ones do not depend on it.
+        step: Which of a row's noises, an integer () >= 0: 0 is x_T, k that of the k-th step.
         shape: Shape of one image.
 
     Returns:
-        float32 (B, count, *shape).
+        float32 (B, *shape).
     """
     size = math.prod(shape)
-    pairs = (size + 1) // 2
-    pixel, number = (_uint32(i)[None] for i in np.meshgrid(np.arange(pairs), np.arange(count)))  # (1, count, pairs)
-    high, low = (ops.cast(half, "uint32")[..., None] for half in ops.split(key, 2, axis=1))  # (B, 1, 1)
-    x, y = threefry_2x32((high, low), (pixel, number))  # (B, count, pairs)
+    pixel = _uint32(np.arange((size + 1) // 2))[None]  # (1, pairs)
+    number = ops.cast(step, "uint32") + ops.zeros_like(pixel)  # (1, pairs)
+    high, low = (ops.cast(half, "uint32") for half in ops.split(key, 2, axis=1))  # (B, 1)
+    x, y = threefry_2x32((high, low), (pixel, number))  # (B, pairs)
     radius = ops.sqrt(-2.0 * ops.log(1.0 - _unit(x)))
     angle = (2.0 * math.pi) * _unit(y)
-    z = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=-1)[:, :, :size]
-    return ops.reshape(z, (-1, count, *shape))
+    z = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=-1)[:, :size]
+    return ops.reshape(z, (-1, *shape))
 
 
 def _rotate(x, bits):

@@ -41,6 +41,8 @@ def find(preset):
     Raises:
         ValueError: if there is none; the error lists the shipped ones.
     """
+    if not isinstance(preset, str | pathlib.Path):
+        raise ValueError(f"`preset` must be one of {names()}, or a folder with config.json. Received: {preset!r}")
     folder = SHIPPED / preset if isinstance(preset, str) and preset in names() else pathlib.Path(preset)
     if (folder / "config.json").is_file():
         return folder
@@ -48,9 +50,20 @@ def find(preset):
 
 
 def weights_file(preset):
-    """Path of a preset's weights, whether they are there or not: its own, or those of the preset that it names."""
-    other = _read(preset)[1].get("weights")
-    return weights_file(other) if other else find(preset) / WEIGHTS
+    """Path of a preset's weights, whether they are there or not: its own, or those of the preset that it names.
+
+    Raises:
+        ValueError: if the name is no text, or leads back to the preset itself.
+    """
+    visited = []
+    while (other := _read(preset)[1].get("weights")) is not None:
+        if not isinstance(other, str) or other in visited:
+            raise ValueError(
+                f"`weights` in {find(preset) / 'config.json'} must name a preset that has weights. Received: {other!r}"
+            )
+        visited.append(other)
+        preset = other
+    return find(preset) / WEIGHTS
 
 
 def fingerprint(preset):
@@ -93,11 +106,26 @@ def load_preset(preset="mnist", **sampling):
     from keras_ddpm.diffusion import Diffusion
     from keras_ddpm.generator import Generator
 
-    config, image_shape, num_classes = read_config(preset)
-    config = with_sampling(config, **sampling)
-    network = build_network(config, image_shape, num_classes, dtype="float32")  # whatever the training's precision
+    config = with_sampling(read_config(preset)[0], **sampling)
+    diffusion = Diffusion.from_names(**vars(config.diffusion))
+    return Generator.from_names(load_network(preset), diffusion, config.sampling)
+
+
+def load_network(preset="mnist"):
+    """A preset's network, with its weights, in float32 whatever the training's precision.
+
+    Args:
+        preset: Name of a shipped preset, or path of a folder of the same shape.
+
+    Returns:
+        `UNet`.
+
+    Raises:
+        ValueError: for an unknown preset, or weights of another architecture.
+    """
+    network = build_network(*read_config(preset), dtype="float32")
     read_weights(network, weights_file(preset))
-    return Generator.from_names(network, Diffusion.from_names(**vars(config.diffusion)), config.sampling)
+    return network
 
 
 def with_sampling(config, **sampling):
@@ -108,9 +136,11 @@ def with_sampling(config, **sampling):
 
 def build_network(config, image_shape, num_classes, *, dtype=None):
     """The U-Net of a configuration, built, with fresh weights; `dtype` is Keras's policy, None the global one."""
-    from keras_ddpm.unet import UNet
+    from keras_ddpm.conditions import Label
+    from keras_ddpm.networks.unet import UNet
 
-    network = UNet(image_shape, num_classes, **vars(config.network), dtype=dtype)
+    conditions, levels = {"label": Label(num_classes)}, config.diffusion.T
+    network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
     network.build()
     return network
 

@@ -3,78 +3,89 @@
     x_s = a x_t + b x_0 + c x_0' + d noise
 
 x_0 is the denoiser's estimate at t, x_0' the one before it. A sampler is a function that computes the columns a, b, c
-and d for all its steps, in float64, from the alpha_bar it passes through. It never hears of labels or networks.
+and d for all its steps, in float64, from alpha and sigma at the times it visits. It knows nothing of labels, guidance
+or networks, and does not ask for alpha^2 + sigma^2 = 1.
 Once x_0 is clipped to the range of images no schedule makes it explode: a and b come from the posterior's mean.
 """
+
+import functools
+from collections.abc import Callable
 
 import numpy as np
 from keras import ops
 
 from keras_ddpm.diffusion import posterior
+from keras_ddpm.schedules import Schedule
+from keras_ddpm.serialization import register
+
+Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def ddpm(alpha_bar_t, alpha_bar_s):
+def ddpm(alpha_t, sigma_t, alpha_s, sigma_s):
     """Ancestral sampling: x_s ~ q(x_s | x_t, x_0), with the posterior's own ("fixed small") variance.
 
     Args:
-        alpha_bar_t: float64 (S,), alpha_bar where each step starts.
-        alpha_bar_s: float64 (S,), alpha_bar where it ends; 1 is clean.
+        alpha_t, sigma_t: float64 (S,), where each step starts.
+        alpha_s, sigma_s: float64 (S,), where it ends; 1 and 0 is clean.
 
     Returns:
         float64 (S, 4): the columns a, b, c, d.
 
     Reference: Ho et al., arXiv 2006.11239, algorithm 2 and eq. 7.
     """
-    a, b, variance = posterior(alpha_bar_t, alpha_bar_s)
+    a, b, variance = posterior(alpha_t, sigma_t, alpha_s, sigma_s)
     return np.stack([a, b, np.zeros_like(a), np.sqrt(variance)], axis=-1)
 
 
-def ddim(alpha_bar_t, alpha_bar_s, *, eta=0.0):
-    """DDIM: x_s = alpha_s x_0 + sqrt(1 - alpha_bar_s - d^2) eps + d noise, with eps = (x_t - alpha_t x_0) / sigma_t.
+def ddim(alpha_t, sigma_t, alpha_s, sigma_s, *, eta=0.0):
+    """DDIM: x_s = alpha_s x_0 + sqrt(sigma_s^2 - d^2) eps + d noise, with eps = (x_t - alpha_t x_0) / sigma_t.
 
-    d = eta sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) sqrt(1 - alpha_bar_t / alpha_bar_s)
+    d is eta times the posterior's standard deviation. With flow matching and eta = 0 this is Euler's step along the
+    velocity.
 
     Args:
-        alpha_bar_t, alpha_bar_s: See `ddpm`.
+        alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.
         eta: 0 is deterministic, 1 is DDPM.
 
     Returns:
         float64 (S, 4).
 
+    Raises:
+        ValueError: if eta is outside [0, 1].
+
     Reference: Song et al., arXiv 2010.02502, eq. 12 and 16.
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"`eta` must be in [0, 1]. Received: {eta}")
-    d = eta * np.sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s))
-    a = np.sqrt(np.maximum(1 - alpha_bar_s - d**2, 0) / (1 - alpha_bar_t))
-    b = np.sqrt(alpha_bar_s) - a * np.sqrt(alpha_bar_t)
+    variance = posterior(alpha_t, sigma_t, alpha_s, sigma_s)[2]
+    d = eta * np.sqrt(variance)
+    a = np.sqrt(np.maximum(sigma_s**2 - d**2, 0)) / sigma_t
+    b = alpha_s - a * alpha_t
     return np.stack([a, b, np.zeros_like(a), d], axis=-1)
 
 
-def dpm_solver_pp_2m(alpha_bar_t, alpha_bar_s):
+def dpm_solver_pp_2m(alpha_t, sigma_t, alpha_s, sigma_s):
     """DPM-Solver++ (2M): a second-order multistep solver; first order in the first step and the last.
 
     x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) ((1 + 1 / 2r) x_0 - 1 / 2r x_0'),
     h = lambda_s - lambda_t,  r = h' / h,  lambda = ln(alpha / sigma),  h' the h of the step before.
 
     Args:
-        alpha_bar_t, alpha_bar_s: See `ddpm`.
+        alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.
 
     Returns:
         float64 (S, 4).
 
     Reference: Lu et al., arXiv 2211.01095, algorithm 2.
     """
-    alpha_t, sigma_t = np.sqrt(alpha_bar_t), np.sqrt(1 - alpha_bar_t)
-    alpha_s, sigma_s = np.sqrt(alpha_bar_s), np.sqrt(1 - alpha_bar_s)
-    half_over_r = _half_over_r(alpha_bar_t, alpha_bar_s)
-    weight = alpha_s - sigma_s / sigma_t * alpha_t  # = -alpha_s (e^-h - 1)
-    a, b, c = sigma_s / sigma_t, weight * (1 + half_over_r), -weight * half_over_r
-    return np.stack([a, b, c, np.zeros_like(a)], axis=-1)
+    half_over_r = _half_over_r(alpha_t, sigma_t, alpha_s, sigma_s)
+    a = sigma_s / sigma_t
+    weight = alpha_s - a * alpha_t  # = -alpha_s (e^-h - 1)
+    return np.stack([a, weight * (1 + half_over_r), -weight * half_over_r, np.zeros_like(a)], axis=-1)
 
 
-def dpm_solver_pp_2m_sde(alpha_bar_t, alpha_bar_s):
-    """SDE-DPM-Solver++ (2M): DDPM's step made second order, so that noise keeps mending errors in few steps.
+def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
+    """SDE-DPM-Solver++ (2M): DDPM's step made second order, so that noise keeps correcting errors in few steps.
 
     x_s = sigma_s / sigma_t e^-h x_t + alpha_s (1 - e^-2h) ((1 + 1 / 2r) x_0 - 1 / 2r x_0') + d noise,
     d = sigma_s sqrt(1 - e^-2h)
@@ -82,101 +93,116 @@ def dpm_solver_pp_2m_sde(alpha_bar_t, alpha_bar_s):
     with h and r as in `dpm_solver_pp_2m`. Without the term of x_0' this is `ddpm`.
 
     Args:
-        alpha_bar_t, alpha_bar_s: See `ddpm`.
+        alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.
 
     Returns:
         float64 (S, 4).
 
     Reference: Lu et al., arXiv 2211.01095, SDE-DPM-Solver++ (2M).
     """
-    a, b, d = ddpm(alpha_bar_t, alpha_bar_s)[:, [0, 1, 3]].T
-    half_over_r = _half_over_r(alpha_bar_t, alpha_bar_s)
+    a, b, _, d = ddpm(alpha_t, sigma_t, alpha_s, sigma_s).T
+    half_over_r = _half_over_r(alpha_t, sigma_t, alpha_s, sigma_s)
     return np.stack([a, b * (1 + half_over_r), -b * half_over_r, d], axis=-1)
 
 
-SAMPLERS = {
+SAMPLERS: dict[str, Sampler] = {
     "ddpm": ddpm,
     "ddim": ddim,
     "dpm_solver_pp_2m": dpm_solver_pp_2m,
     "dpm_solver_pp_2m_sde": dpm_solver_pp_2m_sde,
 }
 
+register(*SAMPLERS.values())
 
-def trailing_times(T, steps):
-    """`steps` times from T - 1 downwards, evenly spaced so that the first is T - 1 and the last step ends at -1.
+
+def trailing_times(steps: int, *, levels: int | None = None) -> np.ndarray:
+    """`steps` times from 1 downwards, evenly spaced, so that the last step ends at 0.
 
     Args:
-        T: Number of noise levels.
-        steps: 1 ... T.
+        steps: Number of steps, at least 1; at most `levels`.
+        levels: T of a discrete schedule, whose own times are taken; None for a continuous one.
 
     Returns:
-        int32 (steps,).
+        float64 (steps,), decreasing from 1.
 
     Raises:
-        ValueError: if steps is not an integer in 1 ... T.
+        ValueError: if `steps` is not an integer in this range.
 
     Reference: Lin et al., arXiv 2305.08891, table 2.
     """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= T:
-        raise ValueError(f"`steps` must be an integer in 1..{T}. Received: {steps!r}")
-    return (np.round(np.arange(T, 0, -T / steps))[:steps] - 1).astype("int32")
+    fine = isinstance(steps, int | np.integer) and not isinstance(steps, bool) and 1 <= steps <= (levels or steps)
+    if not fine:
+        allowed = f"in 1..{levels}" if levels else ">= 1"
+        raise ValueError(f"`steps` must be an integer {allowed}. Received: {steps!r}")
+    if levels is None:
+        return 1.0 - np.arange(steps) / steps
+    return np.round(np.arange(levels, 0, -levels / steps))[:steps] / levels
 
 
-def coefficients(sampler, alpha_bar, times):
+def coefficients(sampler: Sampler, schedule: Schedule, times: np.ndarray) -> np.ndarray:
     """A sampler's columns along the given times.
 
     Args:
         sampler: One of `SAMPLERS`, or any function like them.
-        alpha_bar: float64 (T,).
-        times: int (S,), decreasing; the last step goes to the clean image.
+        schedule: Function t -> (alpha_t, sigma_t).
+        times: float64 (S,), decreasing; the last step goes to the clean image.
 
     Returns:
         float64 (S, 4).
     """
-    at = np.append(np.asarray(alpha_bar, "float64")[times], 1.0)
-    return sampler(at[:-1], at[1:])
+    alpha, sigma = schedule(np.append(np.asarray(times, "float64"), 0.0))  # (S + 1,) each
+    return sampler(alpha[:-1], sigma[:-1], alpha[1:], sigma[1:])
 
 
-def loop(denoise, x_T, times, columns, *, noise=None):
+def loop(denoise, x_T, times, columns, *, noise=None, path=False):
     """Algorithm 2 of DDPM, for every sampler.
+
+    Nothing but the current image and estimate is kept, so memory does not grow with the number of steps.
 
     Args:
         denoise: Function `(x_t (B, H, W, C), t ()) -> x_0 estimate`.
         x_T: (B, H, W, C) noise.
-        times: int32 (S,).
+        times: float (S,).
         columns: (S, 4), from `coefficients`.
-        noise: (S, B, H, W, C), or None for a sampler whose column d is zero.
+        noise: Function `step -> (B, H, W, C)`, where step () runs from 1 to S (0 is x_T); None for a sampler whose
+            column d is zero.
+        path: Whether to return every state.
 
     Returns:
-        The path: x_s after each step and the x_0 that led to it, both (S, B, H, W, C). The sample is `x_s[-1]`.
+        The sample (B, H, W, C); with `path`, x_s after each step and the x_0 that led to it, both (S, B, H, W, C).
 
     Raises:
         ValueError: if the sampler needs noise and has none.
     """
-    if noise is None and np.any(columns[:, 3]):
-        raise ValueError("This sampler adds noise in its steps: `noise` must be (S, B, H, W, C). Received: None")
+    stochastic = bool(np.any(columns[:, 3]))
+    if stochastic and noise is None:
+        raise ValueError("This sampler adds noise in its steps: `noise` must be a function of the step. Received: None")
+    times, table = (ops.convert_to_tensor(np.asarray(a, "float32")) for a in (times, columns))
 
-    def step(state, now):
+    def step(i, state):
         x_t, before = state
-        a, b, c, d = (now["columns"][i] for i in range(4))
-        x_0 = denoise(x_t, now["t"])
+        a, b, c, d = (table[i, column] for column in range(4))
+        x_0 = denoise(x_t, times[i])
         x_s = a * x_t + b * x_0 + c * before
-        if noise is not None:
-            x_s = x_s + d * now["noise"]
-        return (x_s, x_0), (x_s, x_0)
+        if stochastic:
+            x_s = x_s + d * noise(i + 1)
+        return x_s, x_0
 
-    steps = {"t": ops.convert_to_tensor(times), "columns": ops.convert_to_tensor(np.asarray(columns, "float32"))}
-    if noise is not None:
-        steps["noise"] = noise
-    _, path = ops.scan(step, (x_T, ops.zeros_like(x_T)), steps)
-    return path
+    start = (x_T, ops.zeros_like(x_T))
+    if path:
+        return ops.scan(lambda state, i: (step(i, state),) * 2, start, ops.arange(len(columns)))[1]
+    return ops.fori_loop(0, len(columns), step, start)[0]
 
 
-def _half_over_r(alpha_bar_t, alpha_bar_s):
+def with_eta(sampler: Sampler, eta: float) -> Sampler:
+    """DDIM with its eta bound; other samplers as they are."""
+    return functools.partial(sampler, eta=eta) if sampler is ddim else sampler
+
+
+def _half_over_r(alpha_t, sigma_t, alpha_s, sigma_s):
     """1 / 2r = h / 2h' of each step; 0 in the first, which follows none, and in the last, where h is infinite."""
-    snr_t, snr_s = alpha_bar_t / (1 - alpha_bar_t), alpha_bar_s[:-1] / (1 - alpha_bar_s[:-1])
     with np.errstate(divide="ignore"):  # lambda is -inf where no signal is left
-        h = 0.5 * (np.log(snr_s) - np.log(snr_t[:-1]))  # lambda = ln(alpha / sigma)
-    half_over_r = np.zeros_like(snr_t)
+        h = np.log(alpha_s[:-1] / sigma_s[:-1]) - np.log(alpha_t[:-1] / sigma_t[:-1])
+    half_over_r = np.zeros_like(alpha_t)
     half_over_r[1:-1] = 0.5 * h[1:] / h[:-1]
     return half_over_r

@@ -1,14 +1,72 @@
-"""Noise schedules: one float64 table `alpha_bar[t]`, t = 0 ... T-1, and nothing else.
+"""Noise schedules: how much signal and how much noise there is at a time.
 
-The forward process is x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps (DDPM, arXiv 2006.11239, eq. 4),
-with alpha_bar_t = prod_{i <= t} (1 - beta_i). A schedule is a choice of the betas; all that follows, in training and
-in sampling, reads only their running product.
+    x_t = alpha_t x_0 + sigma_t eps,    t in [0, 1]: t = 0 is the clean image, t = 1 the noisiest
+
+A schedule is a function t -> (alpha_t, sigma_t). DDPM's is read off a table of T levels: level i = 0 ... T - 1 lies at
+t = (i + 1) / T and has alpha^2 = alpha_bar_i, sigma^2 = 1 - alpha_bar_i, with the paper's running product
+alpha_bar_i = prod_{j <= i} (1 - beta_j) (arXiv 2006.11239, eq. 4). Flow matching needs no table. A schedule computes in
+float64 for NumPy arrays and in float32 for tensors, so the same function serves the samplers and the graph.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+Schedule = Callable[[Any], tuple[Any, Any]]
 
-def linear(T, *, beta_start=1e-4, beta_end=0.02):
+ROUNDING = 1e-3  # of a level: (i + 1) / T in float32, times T, may lie a little above i + 1
+
+
+class Discrete:
+    """A schedule that is read off DDPM's table: times between two levels belong to the noisier one.
+
+    Args:
+        alpha_bar: Array (T,), decreasing, in [0, 1).
+
+    Raises:
+        ValueError: if the table is not of this kind.
+
+    Example:
+        >>> alpha_t, sigma_t = cosine(1000)(np.array([0.0, 0.5, 1.0]))
+    """
+
+    def __init__(self, alpha_bar: np.ndarray):
+        alpha_bar = np.asarray(alpha_bar, dtype="float64")
+        if alpha_bar.ndim != 1 or alpha_bar.size < 1 or not np.all((alpha_bar >= 0) & (alpha_bar < 1)):
+            raise ValueError(f"`alpha_bar` must be an array (T,) of values in [0, 1). Received: {alpha_bar!r}")
+        if np.any(np.diff(alpha_bar) > 0):
+            raise ValueError("`alpha_bar` must decrease with t. Received a table that increases somewhere")
+        self.alpha_bar = alpha_bar
+        with_clean = np.insert(alpha_bar, 0, 1.0)  # (T + 1,): t = 0 is the clean image
+        self._alpha, self._sigma = np.sqrt(with_clean), np.sqrt(1.0 - with_clean)
+
+    @property
+    def levels(self) -> int:
+        """Number of noise levels, T."""
+        return self.alpha_bar.size
+
+    def __call__(self, t):
+        """alpha_t and sigma_t: t of any shape, in [0, 1] -> two of the same shape."""
+        if isinstance(t, float | np.generic | np.ndarray):
+            index = np.ceil(np.asarray(t, "float64") * self.levels - ROUNDING).astype("int64")
+            return self._alpha[index], self._sigma[index]
+        from keras import ops
+
+        index = ops.cast(ops.ceil(t * self.levels - ROUNDING), "int32")
+        tables = (ops.convert_to_tensor(table.astype("float32")) for table in (self._alpha, self._sigma))
+        return tuple(ops.take(table, index) for table in tables)
+
+    def snap(self, t):
+        """The time of the level that t belongs to: t of any shape, in [0, 1], array or tensor."""
+        if isinstance(t, float | np.generic | np.ndarray):
+            return np.ceil(np.asarray(t, "float64") * self.levels - ROUNDING) / self.levels
+        from keras import ops
+
+        return ops.ceil(t * self.levels - ROUNDING) / self.levels
+
+
+def linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Discrete:
     """Betas on a straight line from `beta_start` to `beta_end`.
 
     The end points were chosen for T = 1000. With fewer steps they add too little noise: see `terminal_snr`.
@@ -19,13 +77,13 @@ def linear(T, *, beta_start=1e-4, beta_end=0.02):
         beta_end: Variance added by the last step, in (0, 1].
 
     Returns:
-        float64 array (T,), `alpha_bar`.
+        `Discrete`.
 
     Raises:
         ValueError: if T is not a positive integer or a beta leaves its range.
 
     Example:
-        >>> float(linear(1000)[-1].round(7))
+        >>> float(linear(1000).alpha_bar[-1].round(7))
         4.04e-05
 
     Reference: Ho et al., "Denoising Diffusion Probabilistic Models", arXiv 2006.11239, section 4.
@@ -33,11 +91,11 @@ def linear(T, *, beta_start=1e-4, beta_end=0.02):
     T = _checked(T)
     if not (0 < beta_start < 1 and 0 < beta_end <= 1):
         raise ValueError(f"`beta_start` must be in (0, 1) and `beta_end` in (0, 1]. Received: {beta_start}, {beta_end}")
-    return np.cumprod(1.0 - np.linspace(beta_start, beta_end, T, dtype="float64"))
+    return Discrete(np.cumprod(1.0 - np.linspace(beta_start, beta_end, T, dtype="float64")))
 
 
-def scaled_linear(T):
-    """The linear schedule with its betas multiplied by 1000 / T, so that x_T is noise for any T >= 20.
+def scaled_linear(T: int) -> Discrete:
+    """The linear schedule with its betas multiplied by 1000 / T, so that x_1 is noise for any T >= 20.
 
     (Stable Diffusion's code calls something else "scaled_linear": betas linear in their square root.)
 
@@ -45,7 +103,7 @@ def scaled_linear(T):
         T: Number of noise levels, an integer >= 20 (below, beta would exceed 1).
 
     Returns:
-        float64 array (T,), `alpha_bar`.
+        `Discrete`.
 
     Raises:
         ValueError: if T < 20.
@@ -58,10 +116,10 @@ def scaled_linear(T):
     return linear(T, beta_start=0.1 / T, beta_end=20.0 / T)
 
 
-def cosine(T, *, s=0.008, max_beta=0.999):
+def cosine(T: int, *, s: float = 0.008, max_beta: float = 0.999) -> Discrete:
     """alpha_bar follows a squared cosine: slow at both ends.
 
-    f(u) = cos^2((u + s) / (1 + s) pi / 2);  beta_t = min(1 - f((t + 1) / T) / f(t / T), max_beta)
+    f(u) = cos^2((u + s) / (1 + s) pi / 2);  beta_i = min(1 - f((i + 1) / T) / f(i / T), max_beta)
 
     Args:
         T: Number of noise levels, an integer >= 1.
@@ -69,7 +127,7 @@ def cosine(T, *, s=0.008, max_beta=0.999):
         max_beta: Upper limit of each beta, in (0, 1].
 
     Returns:
-        float64 array (T,), `alpha_bar`.
+        `Discrete`.
 
     Raises:
         ValueError: if an argument leaves its range.
@@ -80,48 +138,65 @@ def cosine(T, *, s=0.008, max_beta=0.999):
     if s < 0 or not 0 < max_beta <= 1:
         raise ValueError(f"`s` must be >= 0 and `max_beta` in (0, 1]. Received: {s}, {max_beta}")
     f = np.cos((np.arange(T + 1, dtype="float64") / T + s) / (1 + s) * np.pi / 2) ** 2
-    return np.cumprod(1.0 - np.minimum(1.0 - f[1:] / f[:-1], max_beta))
+    return Discrete(np.cumprod(1.0 - np.minimum(1.0 - f[1:] / f[:-1], max_beta)))
 
 
-def zero_terminal_snr(alpha_bar):
-    """Shift and stretch sqrt(alpha_bar) so that its last value is exactly 0 and its first is kept.
+def zero_terminal_snr(schedule: Discrete) -> Discrete:
+    """Shift and stretch the alphas so that the last is exactly 0 and the first is kept.
 
-    s' = (s - s_T) s_0 / (s_0 - s_T) with s = sqrt(alpha_bar). With no signal left in x_T, eps says nothing about
-    x_0 there: use v- or x0-prediction.
+    alpha' = (alpha - alpha_T) alpha_0 / (alpha_0 - alpha_T). With no signal left in x_1, eps says nothing about x_0
+    there: predict v or x_0.
 
     Args:
-        alpha_bar: Array (T,), T >= 2, decreasing.
+        schedule: `Discrete`, with T >= 2 levels.
 
     Returns:
-        float64 array (T,), `alpha_bar` with alpha_bar[-1] = 0.
+        `Discrete` with alpha = 0 at t = 1.
 
     Raises:
         ValueError: if there are fewer than two levels.
 
     Reference: Lin et al., "Common diffusion noise schedules and sample steps are flawed", arXiv 2305.08891, alg. 1.
     """
-    s = np.sqrt(np.asarray(alpha_bar, dtype="float64"))
-    if s.size < 2:
-        raise ValueError(f"`zero_terminal_snr` needs at least two noise levels. Received: {s.size}")
-    return ((s - s[-1]) * s[0] / (s[0] - s[-1])) ** 2
+    alpha = np.sqrt(schedule.alpha_bar)
+    if alpha.size < 2:
+        raise ValueError(f"`zero_terminal_snr` needs at least two noise levels. Received: {alpha.size}")
+    return Discrete(((alpha - alpha[-1]) * alpha[0] / (alpha[0] - alpha[-1])) ** 2)
 
 
-def zero_terminal_snr_linear(T):
+def zero_terminal_snr_linear(T: int) -> Discrete:
     """`zero_terminal_snr(linear(T))`, under one name for the configuration. See both."""
     return zero_terminal_snr(linear(T))
 
 
-def terminal_snr(alpha_bar):
-    """Signal-to-noise ratio alpha_bar / (1 - alpha_bar) of x_T: 0 if x_T is pure noise.
+def flow_matching(t):
+    """alpha_t = 1 - t, sigma_t = t: a straight line from the image to the noise. Usually the velocity is predicted.
 
     Args:
-        alpha_bar: Array (T,).
+        t: Array or tensor of any shape, in [0, 1].
 
     Returns:
-        float.
+        alpha_t and sigma_t, of the same shape.
+
+    Reference: Lipman et al., arXiv 2210.02747, example II; Liu et al., arXiv 2209.03003 (there t runs the other way).
     """
-    last = float(np.asarray(alpha_bar, dtype="float64")[-1])
-    return last / (1.0 - last)
+    return 1.0 - t, t
+
+
+def levels(schedule: Schedule) -> int | None:
+    """Number of noise levels of a discrete schedule; None if it is continuous."""
+    return getattr(schedule, "levels", None)
+
+
+def snap(schedule: Schedule, t):
+    """t itself, or for a discrete schedule the time of the level that it belongs to."""
+    return schedule.snap(t) if isinstance(schedule, Discrete) else t
+
+
+def terminal_snr(schedule: Schedule) -> float:
+    """Signal-to-noise ratio alpha^2 / sigma^2 at t = 1: 0 if x_1 is pure noise."""
+    alpha, sigma = schedule(np.float64(1.0))
+    return float(alpha**2 / sigma**2)
 
 
 SCHEDULES = {
@@ -129,10 +204,12 @@ SCHEDULES = {
     "scaled_linear": scaled_linear,
     "cosine": cosine,
     "zero_terminal_snr": zero_terminal_snr_linear,
+    "flow_matching": lambda T: flow_matching,
 }
+"""Functions T -> schedule, by the name that a configuration has for them."""
 
 
 def _checked(T):
-    if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
+    if isinstance(T, bool) or not isinstance(T, int | np.integer) or T < 1:
         raise ValueError(f"`T` must be an integer >= 1. Received: {T!r}")
     return int(T)

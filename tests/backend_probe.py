@@ -7,17 +7,15 @@ import numpy as np
 
 def probe(preset):
     """dict of arrays that must not depend on the backend."""
-    from keras_ddpm.generator import Generator
     from keras_ddpm.presets import load_preset
-    from keras_ddpm.training import DDPM
+    from keras_ddpm.training.ddpm import DDPM
 
     loaded, random = load_preset(preset), np.random.default_rng(0)
     x_0, eps = random.uniform(-1, 1, (4, 28, 28, 1)), random.standard_normal((4, 28, 28, 1))
-    t, label = np.array([0, 10, 30, 49], "int32"), np.array([0, 5, 9, 10], "int32")
-    model = DDPM(loaded.network, loaded.diffusion, num_classes=10)
-    losses = model.losses(loaded.network, x_0.astype("float32"), label, t, eps.astype("float32"))
-    recorder = Generator(loaded.network, loaded.diffusion, steps=5, record=True)
-    path = recorder.sample([1, 2, 3], [0.0, 1.0, 3.0], [7, 8, 2**50])
+    t, label = np.array([1, 11, 31, 50], "float32") / 50, np.array([0, 5, 9, 10], "int32")
+    model = DDPM(loaded.network, loaded.diffusion)
+    losses = model.losses(loaded.network, x_0.astype("float32"), {"label": label}, t, eps.astype("float32"))
+    path = loaded.path([1, 2, 3], [0.0, 1.0, 3.0], [7, 8, 2**50])
     return {"losses": np.asarray(losses), **path}
 
 

@@ -1,4 +1,4 @@
-"""The one-line door: shapes, seeds, and one clear error for everything that cannot be."""
+"""Sampling in one line: shapes, seeds, and one clear error for everything that cannot be drawn."""
 
 import json
 import pathlib
@@ -40,6 +40,23 @@ def test_scalars_and_arrays_give_the_same_picture(sample):
 def test_without_a_seed_every_picture_is_new(sample):
     a, b = sample([3, 3]), sample([3, 3])
     assert len({image.tobytes() for image in (*a, *b)}) == 4
+
+
+def test_the_seeds_that_were_drawn_are_returned_and_draw_the_same_again(sample):
+    images, seeds = sample([[3], [7]], [1.0, 2.0], return_seeds=True)
+    assert seeds.shape == (2, 2) and seeds.dtype == np.int64 and len(set(seeds.ravel())) == 4
+    np.testing.assert_array_equal(sample([[3], [7]], [1.0, 2.0], seed=seeds), images)
+    image, seed = sample(3, return_seeds=True)
+    np.testing.assert_array_equal(sample(3, seed=int(seed)), image)
+
+
+@pytest.mark.parametrize("weights", ["itself", 7, ["mnist"]])
+def test_weights_that_lead_back_or_nowhere_are_named(small_preset, tmp_path, weights):
+    text = json.loads((small_preset / "config.json").read_text())
+    text["weights"] = str(tmp_path) if weights == "itself" else weights
+    (tmp_path / "config.json").write_text(json.dumps(text))
+    with pytest.raises(ValueError, match=r"`weights` in .* must name a preset that has weights"):
+        keras_ddpm.sample(3, preset=tmp_path)
 
 
 def test_w_none_is_the_presets_own(sample):
@@ -87,10 +104,11 @@ def test_a_preset_may_have_a_w_for_each_digit_and_another_presets_weights(small_
         ({"digit": 3, "steps": 2.5}, "`steps` must be"),
         ({"digit": 3, "steps": True}, "`steps` must be"),
         ({"digit": 3, "sampler": "euler"}, r"`sampler` must be one of \['ddim', 'ddpm', 'dpm_solver_pp_2m', .*\]"),
+        ({"digit": 3, "preset": None}, "`preset` must be one of.*Received: None"),
         ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['mnist'.*Received: 'nowhere'"),
     ],
 )
-def test_what_cannot_be_is_named(sample, arguments, message):
+def test_what_cannot_be_drawn_is_named(sample, arguments, message):
     with pytest.raises(ValueError, match=message):
         sample(**arguments)
 

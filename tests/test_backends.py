@@ -26,18 +26,18 @@ def test_tensorflow_and_jax_agree_on_the_loss_and_on_a_sampled_path(small_preset
 
 @pytest.mark.slow
 def test_the_first_steps_of_training_agree(tmp_path):
-    """train_step is written once for each backend; with the same noise both must take the same steps."""
+    """Gradients are taken by each backend; with the same noise both must take the same steps."""
     code = (
-        "import sys; sys.path.insert(0, {here!r}); import numpy as np\n"
-        "from test_training import new_model, batches\n"
+        "import sys; sys.path[:0] = [{here!r}, {here!r} + '/training']; import numpy as np\n"
+        "from test_ddpm import new_model, batches\n"
         "m, random = new_model(p_uncond=0.0), np.random.default_rng(1)\n"  # the backends' own initial weights differ
         "first = [0.2 * random.standard_normal(w.shape) for w in m.network.weights]\n"
         "m.network.set_weights(first); m.ema_network.set_weights(first)"
         "\nfrom keras import ops\n"
-        "def call(x_0, label, training=None):\n"
+        "def call(x_0, condition, training=None):\n"
         "    eps = ops.convert_to_tensor(np.random.default_rng(0).standard_normal((16, 8, 8, 1)).astype('float32'))\n"
-        "    t = ops.convert_to_tensor((np.arange(16) * 6).astype('int32'))\n"
-        "    return m.losses(m.network, x_0, label, t, eps, training=training), t\n"
+        "    t = ops.convert_to_tensor(((np.arange(16) * 6 + 1) / 100).astype('float32'))\n"
+        "    return m.losses(m.network, x_0, {{'label': condition}}, t, eps, training=training), t\n"
         "m.call = call\n"
         "m.fit(batches(), epochs=3, verbose=0, shuffle=False)\n"
         "np.savez({out!r}, *[np.asarray(w) for w in m.network.weights + m.ema_network.weights])"

@@ -5,8 +5,8 @@ import json
 import keras
 import numpy as np
 import pytest
-
 from keras_ddpm.augment import distort, draw_affine
+
 from keras_ddpm.evaluation.cas import classification_accuracy_score
 from keras_ddpm.evaluation.classifier import (
     ARCHITECTURES,

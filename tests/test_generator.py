@@ -1,13 +1,18 @@
 """Laws of the generator: a picture depends on its own digit, w and seed; graphs are reused."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 import pytest
+from conftest import randomise
 
-from keras_ddpm import config, noise
+from keras_ddpm import config, guidance, noise, samplers, schedules
+from keras_ddpm.conditions import Label, Scalar
+from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.generator import Generator
+from keras_ddpm.networks.unet import UNet
 from keras_ddpm.presets import load_preset
 
 pytestmark = pytest.mark.neutral
@@ -36,7 +41,7 @@ def test_a_picture_is_the_same_alone_and_at_any_place_in_any_batch(small_preset,
     assert np.abs(together[1] - together[2]).max() > 0.01  # same seed, other digit and w
 
 
-def test_w_0_does_not_hear_the_digit_with_an_interval_neither(small_preset):
+def test_w_0_ignores_the_digit_with_an_interval_too(small_preset):
     generator = load_preset(small_preset, guidance_interval=(0.2, 3.0))
     a, b = (generator.sample([digit], 0.0, 1)["image"] for digit in (3, 8))
     np.testing.assert_allclose(a, b, atol=1e-5)
@@ -45,7 +50,7 @@ def test_w_0_does_not_hear_the_digit_with_an_interval_neither(small_preset):
 @pytest.mark.parametrize(
     "arguments", [([12], 1.0, 0), ([3], float("nan"), 0), ([3], 1.0, -1), ([3], 1.0, 1.7), ([[3]], 1.0, 1)]
 )
-def test_the_generators_own_door_checks_as_well(generator, arguments):
+def test_the_generator_checks_what_it_is_asked_for(generator, arguments):
     with pytest.raises(ValueError, match="Received"):
         generator.sample(*arguments)
 
@@ -72,57 +77,99 @@ def test_one_graph_serves_every_batch_size(generator):
 def test_without_a_key_a_compiled_graph_draws_fresh_pictures_each_call(generator):
     import tensorflow as tf
 
-    graph = tf.function(lambda: generator({"digit": tf.constant([3]), "w": tf.constant([1.0])})["image"])
+    graph = tf.function(lambda: generator({"label": tf.constant([3]), "w": tf.constant([1.0])})["image"])
     assert np.abs(graph().numpy() - graph().numpy()).max() > 0.01
 
 
 def test_without_a_key_each_call_is_fresh(generator):
-    inputs = {"digit": np.array([3], "int32"), "w": np.array([1.0], "float32")}
+    inputs = {"label": np.array([3], "int32"), "w": np.array([1.0], "float32")}
     assert np.abs(np.asarray(generator(inputs)["image"]) - np.asarray(generator(inputs)["image"])).max() > 0.01
 
 
-def test_the_recorded_path_is_the_way_of_the_picture(small_preset, generator):
-    recorder = Generator(generator.network, generator.diffusion, steps=5, record=True)
-    out = recorder.sample(DIGITS, WS, SEEDS)
+def test_the_path_is_the_way_of_the_picture(generator):
+    out = generator.path(DIGITS, WS, SEEDS)
     np.testing.assert_allclose(out["image"], sampled(generator), atol=1e-5)
     np.testing.assert_array_equal(out["x_s"][:, -1], out["image"])
     key = noise.split_seed(SEEDS)
-    draws = np.asarray(noise.normal(key, 6, (28, 28, 1)))
-    np.testing.assert_allclose(out["x_T"], draws[:, 0], atol=1e-5)
+    draws = [np.asarray(noise.normal(key, step, (28, 28, 1))) for step in range(6)]
+    np.testing.assert_allclose(out["x_T"], draws[0], atol=1e-5)
     x_t = out["x_T"]
-    for i, (a, b, _, d) in enumerate(recorder.columns):
-        x_t = a * x_t + b * out["x_0"][:, i] + d * draws[:, i + 1]
+    for i, (a, b, _, d) in enumerate(generator.columns):
+        x_t = a * x_t + b * out["x_0"][:, i] + d * draws[i + 1]
         np.testing.assert_allclose(out["x_s"][:, i], x_t, atol=1e-4)
 
 
-def test_traces_are_those_of_the_recorded_path(generator):
-    recorder = Generator(generator.network, generator.diffusion, steps=5, record=True)
-    traces, out = recorder.traces(DIGITS, WS, SEEDS), recorder.sample(DIGITS, WS, SEEDS)
-    x_t, x_0 = traces["x_t"], traces["x_0"]
-    assert {trace.shape for trace in traces.values()} == {(5, N, 28, 28, 1)}
-    np.testing.assert_array_equal(x_t[0], out["x_T"])
-    np.testing.assert_array_equal(x_t[3], out["x_s"][:, 2])
-    np.testing.assert_array_equal(x_0[2], out["x_0"][:, 2])
-    for i, t in enumerate(recorder.times):
-        np.testing.assert_allclose(recorder.diffusion.add_noise(x_0[i], traces["eps"][i], t), x_t[i], atol=1e-4)
-    a, b, *_ = recorder.columns[2]
-    np.testing.assert_allclose(traces["mu"][2], a * x_t[2] + b * x_0[2], atol=1e-5)
-    np.testing.assert_allclose(traces["mu"][4], out["image"], atol=1e-5)  # the last step adds no noise
+def test_a_path_that_does_not_fit_into_memory_is_cut(generator, monkeypatch):
+    together, drawn = generator.path(DIGITS, WS, SEEDS), []
+    monkeypatch.setattr("keras_ddpm.generator.MAX_STATES", 15)
+    cut = generator.path(DIGITS, WS, SEEDS, progress=drawn.append)
+    assert drawn == [3, 3, 1]
+    np.testing.assert_allclose(cut["x_s"], together["x_s"], atol=1e-4)
 
 
 def test_the_trajectory_keeps_every_kth_state_and_the_last(generator):
-    recorder = Generator(generator.network, generator.diffusion, steps=5, record=True)
-    times, states = recorder.trajectory(DIGITS, WS, SEEDS, every=2)
-    out = recorder.sample(DIGITS, WS, SEEDS)
-    assert list(times) == [49, 29, 9, -1]
+    times, states = generator.trajectory(DIGITS, WS, SEEDS, every=2)
+    out = generator.path(DIGITS, WS, SEEDS)
+    np.testing.assert_allclose(times, [1.0, 0.6, 0.2, 0.0])
     for i, expected in enumerate((out["x_T"], out["x_s"][:, 1], out["x_s"][:, 3], out["image"])):
         np.testing.assert_array_equal(states[:, i], expected)
+    with pytest.raises(ValueError, match=r"`every` must be at least 1\. Received: 0"):
+        generator.trajectory(DIGITS, WS, SEEDS, every=0)
+
+
+def test_a_generator_round_trips_through_a_keras_file(small_preset, tmp_path):
+    generator = load_preset(small_preset, sampler="ddim", guidance_interval=(0.2, 3.0), threshold="dynamic", steps=3)
+    generator.save(tmp_path / "generator.keras")
+    twin = keras.models.load_model(tmp_path / "generator.keras")
+    np.testing.assert_array_equal(sampled(twin), sampled(generator))
+    assert twin.steps == 3 and twin.sampler.func is samplers.ddim
+
+
+def test_a_preset_is_loaded_by_the_classes_too(small_preset, generator):
+    np.testing.assert_array_equal(sampled(Generator.from_preset(small_preset)), sampled(generator))
+    network = UNet.from_preset(small_preset)
+    for ours, theirs in zip(network.weights, generator.network.weights):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_guidance_is_a_function_that_the_generator_is_given(generator):
+    """One that answers with a constant image draws that image, whatever the network says."""
+
+    def constant(network, diffusion, condition, null, w):
+        return lambda x_t, t: 0.25 + 0.0 * x_t
+
+    ours = Generator(generator.network, generator.diffusion, steps=5, guidance=constant)
+    np.testing.assert_allclose(sampled(ours), 0.25, atol=1e-6)
+
+
+def test_autoguidance_by_the_network_itself_is_no_guidance(generator):
+    auto = functools.partial(guidance.autoguidance, weak=generator.network)
+    ours = Generator(generator.network, generator.diffusion, steps=5, guidance=auto)
+    none = Generator(generator.network, generator.diffusion, steps=5, guidance=guidance.unguided)
+    np.testing.assert_allclose(sampled(ours), sampled(none), atol=1e-4)
+
+
+def test_other_conditions_are_asked_for_by_their_name():
+    keras.utils.set_random_seed(0)
+    conditions = {"label": Label(10), "slant": Scalar(-1.0, 1.0)}
+    network = UNet((8, 8, 1), conditions, widths=(8, 16), depths=(1, 1), embed_dim=16, groups=4)
+    network.build()
+    randomise(network)
+    generator = Generator(network, Diffusion(schedules.flow_matching, "velocity"), sampler=samplers.ddim, steps=3)
+    given, other = (generator.sample([3], 1.0, [5], slant=slant)["image"] for slant in (0.5, -0.5))
+    left_out = generator.sample([3], 1.0, [5])["image"]
+    assert len({image.tobytes() for image in (given, other, left_out)}) == 3
+    assert np.all(np.isfinite(left_out))
+    with pytest.raises(ValueError, match=r"`slant` must be in -1\.\.1. Received: 2"):
+        generator.sample([3], 1.0, [5], slant=2.0)
+    with pytest.raises(ValueError, match=r"conditions are \['label', 'slant'\]. Received: \['thickness'\]"):
+        generator.sample([3], 1.0, [5], thickness=2.0)
 
 
 def test_thresholds_and_samplers_come_by_name(small_preset):
     sampling = config.SamplingConfig(steps=5)
     network = load_preset(small_preset).network
     diffusion = load_preset(small_preset).diffusion
-    for field, value in (("sampler", "euler"), ("threshold", "soft")):
+    for field, value in (("sampler", "euler"), ("threshold", "soft"), ("guidance", "strong")):
         with pytest.raises(ValueError, match=f"`{field}` must be one of .* Received: '{value}'"):
             Generator.from_names(network, diffusion, dataclasses.replace(sampling, **{field: value}))

@@ -25,17 +25,28 @@ def test_threefry_gives_the_known_answers(counter, key, expected):
     assert tuple(int(x) for x in noise.threefry_2x32(key, counter)) == expected
 
 
+def normals(seeds, count, shape):
+    """The first noises of each seed: (N, count, *shape)."""
+    return np.stack([np.asarray(noise.normal(noise.split_seed(seeds), step, shape)) for step in range(count)], axis=1)
+
+
 @settings(deadline=None, max_examples=20)
 @given(seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5), data=st.data())
 def test_a_rows_noise_depends_on_its_seed_alone(seeds, data):
     i = data.draw(st.integers(0, len(seeds) - 1))
-    together = noise.normal(noise.split_seed(seeds), 3, (5, 5, 1))
-    alone = noise.normal(noise.split_seed([seeds[i]]), 2, (5, 5, 1))
-    np.testing.assert_allclose(together[i, :2], alone[0], atol=1e-6)
+    together, alone = normals(seeds, 2, (5, 5, 1)), normals([seeds[i]], 2, (5, 5, 1))
+    np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
+
+
+def test_a_steps_noise_is_the_same_for_a_number_and_for_a_tensor():
+    key = noise.split_seed([5, 6])
+    np.testing.assert_array_equal(
+        noise.normal(key, 3, (4, 4, 1)), noise.normal(key, ops.convert_to_tensor(np.int32(3)), (4, 4, 1))
+    )
 
 
 def test_noise_is_standard_normal_and_uncorrelated():
-    z = np.asarray(noise.normal(noise.split_seed(np.arange(40)), 4, (28, 28, 1))).reshape(160, -1)
+    z = normals(np.arange(40), 4, (28, 28, 1)).reshape(160, -1)
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-3
     correlation = np.corrcoef(z) - np.eye(len(z))
     assert np.abs(correlation).max() < 5.5 / np.sqrt(z.shape[1])
@@ -45,9 +56,9 @@ def test_noise_is_standard_normal_and_uncorrelated():
 
 def test_neighbouring_and_huge_seeds_differ():
     seeds = [0, 1, 2**32, 2**32 + 1, 2**63 - 1]
-    z = np.asarray(noise.normal(noise.split_seed(seeds), 1, (4, 4, 1))).reshape(len(seeds), -1)
+    z = np.asarray(noise.normal(noise.split_seed(seeds), 0, (4, 4, 1))).reshape(len(seeds), -1)
     assert len(np.unique(z[:, 0])) == len(seeds)
 
 
 def test_odd_sizes_have_their_shape():
-    assert noise.normal(noise.split_seed([1, 2]), 2, (3, 3, 1)).shape == (2, 2, 3, 3, 1)
+    assert noise.normal(noise.split_seed([1, 2]), 2, (3, 3, 1)).shape == (2, 3, 3, 1)

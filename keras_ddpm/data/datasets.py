@@ -1,4 +1,4 @@
-"""Data sets in, images out: the only place where uint8 becomes [-1, 1] and back.
+"""Data sets: images and labels in memory.
 
 A data set is the name of a TFDS image-classification data set ("mnist", "cifar10", ...), or the path of an `.npz`
 file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
@@ -7,9 +7,7 @@ file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
 import pathlib
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 
 REMEDY = (
     "Either let TensorFlow Datasets find it: with a network it downloads by itself, without one set TFDS_DATA_DIR to a "
@@ -30,12 +28,26 @@ class Dataset(NamedTuple):
         """(H, W, C)."""
         return self.images.shape[1:]
 
-    def first(self, n):
+    def first(self, n: int) -> "Dataset":
         """The first n images; all of them for n = 0."""
         return Dataset(self.images[: n or None], self.labels[: n or None], self.num_classes)
 
+    def hold_out(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """All but the last n images, and the last n.
 
-def load(dataset="mnist", split="train"):
+        Raises:
+            ValueError: if either part would be empty.
+        """
+        if not 1 <= n < len(self.images):
+            raise ValueError(
+                f"`validation_images` must be in 1..{len(self.images) - 1}, fewer than the training split's "
+                f"{len(self.images)} images. Received: {n}"
+            )
+        rest = Dataset(self.images[:-n], self.labels[:-n], self.num_classes)
+        return rest, Dataset(self.images[-n:], self.labels[-n:], self.num_classes)
+
+
+def load(dataset: str = "mnist", split: str = "train") -> Dataset:
     """Load a data set into memory.
 
     Args:
@@ -47,7 +59,7 @@ def load(dataset="mnist", split="train"):
 
     Raises:
         ValueError: if it is no image-classification data set with images of one size and labels 0 ... num_classes - 1.
-        FileNotFoundError: if it is neither at hand nor to be had; the message gives both remedies.
+        FileNotFoundError: if it is not at hand and cannot be downloaded; the message gives both remedies.
     """
     images, labels, num_classes = (_load_npz if str(dataset).endswith(".npz") else _load_tfds)(str(dataset), split)
     images = images[..., None] if images.ndim == 3 else images
@@ -59,58 +71,6 @@ def load(dataset="mnist", split="train"):
     if labels.dtype.kind not in "iu" or not np.all((labels >= 0) & (labels < num_classes)):
         raise ValueError(f"Labels must be integers in 0..{num_classes - 1}. Not all of {dataset!r}'s {split!r} are")
     return Dataset(images, labels.astype("int32"), num_classes)
-
-
-def to_float(images):
-    """0 ... 255 -> float32 in [-1, 1]."""
-    return images.astype("float32") / 127.5 - 1.0
-
-
-def to_uint8(images):
-    """float in [-1, 1], clipped -> uint8, rounded to the nearest; an array for an array, a tensor for a tensor."""
-    levels = ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
-    return np.asarray(levels) if isinstance(images, np.ndarray) else levels
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of (x_0, label), in an order that depends on the seed and the epoch alone.
-
-    So a resumed run sees the batches that it would have seen. The last, incomplete batch of an epoch is dropped.
-
-    Args:
-        images: uint8 (N, H, W, C).
-        labels: int (N,).
-        batch_size: Images a batch, at most N.
-        seed: Non-negative integer.
-        epoch: The epoch to start with.
-        augment: Function `(uint8 images, NumPy generator) -> float images in 0 ... 255`, or None.
-    """
-
-    def __init__(self, images, labels, *, batch_size, seed=0, epoch=0, augment=None):
-        super().__init__()
-        if not 1 <= batch_size <= len(images):
-            raise ValueError(f"`batch_size` must be in 1..{len(images)}, the number of images. Received: {batch_size}")
-        self.images, self.labels, self.batch_size, self.seed = images, labels, batch_size, seed
-        self.augment = augment
-        self.start(epoch)
-
-    def __len__(self):
-        return len(self.images) // self.batch_size
-
-    def __getitem__(self, i):
-        rows = self.order[i * self.batch_size : (i + 1) * self.batch_size]
-        images = self.images[rows]
-        if self.augment:
-            images = self.augment(images, np.random.default_rng([self.seed, self.epoch, i]))
-        return to_float(images), self.labels[rows]
-
-    def on_epoch_end(self):
-        self.start(self.epoch + 1)
-
-    def start(self, epoch):
-        """Shuffle for the given epoch."""
-        self.epoch = epoch
-        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
 
 
 def _load_npz(path, split):

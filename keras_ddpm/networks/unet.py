@@ -1,10 +1,10 @@
-"""The network: a U-Net that is told the time and the class.
+"""The network: a U-Net that is told the time and the condition, which is usually a class.
 
     x_t -> stem -> [level 0] -> shrink -> [level 1] ... [bottleneck] ... grow -> [level 1] -> grow -> [level 0] -> head
                        \\_______________________ concatenated skips _____________________________/
 
-`conditioning` says who hears of what. FiLM reaches every residual block (`blocks.py`); the bottleneck's features, the
-smallest, have their embedding added:
+e_t is the embedding of the time and e_c the sum of the embeddings of the conditions. `conditioning` says where they
+enter: by FiLM in every residual block (`blocks.py`), or added to the bottleneck's features, the smallest:
 
     "film"        e_t + e_c in every block
     "bottleneck"  e_t + e_c at the bottleneck alone
@@ -14,28 +14,34 @@ smallest, have their embedding added:
 Reference: Ronneberger et al., arXiv 1505.04597; Ho et al., arXiv 2006.11239, appendix B.
 """
 
+import dataclasses
+
 import keras
 from keras import layers, ops
 
-from keras_ddpm.blocks import PACKAGE, LabelEmbedding, ResBlock, SelfAttention, TimeEmbedding
+from keras_ddpm.conditions import Condition, Label, from_values, to_values
+from keras_ddpm.networks.blocks import ResBlock, SelfAttention
+from keras_ddpm.networks.embeddings import EMBEDDINGS, TimeEmbedding
+from keras_ddpm.serialization import PACKAGE
 
 CONDITIONING = {"film": ("tc", ""), "bottleneck": ("", "tc"), "film_time": ("t", "c"), "film_label": ("c", "")}
-"""Which embeddings the blocks hear, and which the bottleneck."""
+"""Which embeddings enter the blocks, and which the bottleneck."""
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class UNet(keras.Model):
-    """Predicts eps, x_0 or v from a noised image, its time index and its class.
+    """Predicts y (see `Diffusion`) from a noisy image, its time and its condition.
 
     Args:
         image_shape: (H, W, C) of the image; any sizes, odd ones too.
-        num_classes: Number of classes; the label `num_classes` means "no class".
+        conditions: dict of name -> `Label` or `Scalar`, at least one.
         widths: Channels of each level. The last level is the bottleneck; each level has half the resolution of the
             one before, rounded up.
         depths: Residual blocks of each level, on each side (the bottleneck has one side).
         attention: For each level, whether self-attention follows its first block, on each side.
         patch: The stem folds patch x patch pixels into channels (space to depth), and the head unfolds them.
-        embed_dim: Size of the time and class embeddings.
+        embed_dim: Size of the embeddings.
+        levels: T of the paper's time index, which is embedded: t in (0, 1] is embedded as t T - 1.
         conditioning: One of `CONDITIONING`. Where the bottleneck is added to, the last width must equal `embed_dim`.
         activation: Name of a Keras activation.
         groups: Groups of the normalisation; must divide every width.
@@ -44,8 +50,8 @@ class UNet(keras.Model):
 
     Call arguments:
         x_t: (B, H, W, C) float.
-        t: (B,) integer time indices.
-        label: (B,) integer labels.
+        t: (B,) float, in (0, 1].
+        condition: dict of (B,), an entry for each condition; its null where it is not given.
 
     Returns:
         (B, H, W, C) float32.
@@ -54,21 +60,22 @@ class UNet(keras.Model):
         ValueError: if the sizes do not fit together.
 
     Example:
-        >>> network = UNet((28, 28, 1), 10)
-        >>> network(np.zeros((2, 28, 28, 1)), np.array([0, 99]), np.array([7, 10])).shape
+        >>> network = UNet((28, 28, 1), {"label": Label(10)})
+        >>> network(np.zeros((2, 28, 28, 1)), np.array([0.1, 1.0]), {"label": np.array([7, 10])}).shape
         (2, 28, 28, 1)
     """
 
     def __init__(
         self,
-        image_shape,
-        num_classes,
+        image_shape: tuple[int, int, int],
+        conditions: dict[str, Condition],
         *,
         widths=(64, 128),
         depths=(2, 3),
         attention=(False, True),
         patch=2,
         embed_dim=128,
+        levels=1000,
         conditioning="film",
         activation="silu",
         groups=8,
@@ -76,15 +83,17 @@ class UNet(keras.Model):
         dropout=0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # t would be rounded to the network's precision
+        self.conditions = from_values(conditions)
         self.settings = {
             "image_shape": tuple(image_shape),
-            "num_classes": num_classes,
+            "conditions": to_values(self.conditions),
             "widths": tuple(widths),
             "depths": tuple(depths),
             "attention": tuple(attention),
             "patch": patch,
             "embed_dim": embed_dim,
+            "levels": levels,
             "conditioning": conditioning,
             "activation": activation,
             "groups": groups,
@@ -92,16 +101,17 @@ class UNet(keras.Model):
             "dropout": dropout,
         }
         _check(**self.settings)
-        self.image_shape, self.num_classes, self.patch = tuple(image_shape), num_classes, patch
+        self.image_shape, self.patch = tuple(image_shape), patch
         self.in_blocks, self.at_bottleneck = CONDITIONING[conditioning]
         self.embed_time = (
-            TimeEmbedding(embed_dim, activation, dtype=self.dtype_policy, name="embed_time")
+            TimeEmbedding(embed_dim, activation, levels=levels, dtype=self.dtype_policy, name="embed_time")
             if "t" in self.in_blocks + self.at_bottleneck
             else None
         )
-        self.embed_label = LabelEmbedding(
-            num_classes, embed_dim, activation, dtype=self.dtype_policy, name="embed_label"
-        )
+        for name, condition in self.conditions.items():  # attributes, since their names are those in a weights file
+            kind, arguments = EMBEDDINGS[type(condition)], dataclasses.asdict(condition)
+            arguments |= {"dim": embed_dim, "activation": activation, "dtype": self.dtype_policy}
+            setattr(self, f"embed_{name}", kind(**arguments, name=f"embed_{name}"))
         self.act = keras.activations.get(activation)
         self.stem = layers.Conv2D(
             widths[0], patch + 2, strides=patch, padding="same", dtype=self.dtype_policy, name="stem"
@@ -136,13 +146,22 @@ class UNet(keras.Model):
         channels = image_shape[-1] * patch**2
         self.head = layers.Conv2D(channels, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="head")
 
-    def build(self, x_t_shape=None, t_shape=None, label_shape=None):
-        one = ops.zeros((1,), dtype="int32")
-        self.call(ops.zeros((1, *self.image_shape)), one, one)  # each layer builds itself when first called
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes, if there is a label."""
+        label = self.conditions.get("label")
+        return label.num_classes if isinstance(label, Label) else None
+
+    def build(self, *shapes):
+        condition = {name: ops.zeros((1,), dtype=c.dtype) for name, c in self.conditions.items()}
+        self.call(ops.zeros((1, *self.image_shape)), ops.ones((1,)), condition)  # each layer builds itself
         self.built = True
 
-    def call(self, x_t, t, label, training=None):
-        embeddings = {"c": self.embed_label(label)}  # (B, D) each
+    def call(self, x_t, t, condition, training=None):
+        if set(condition) != set(self.conditions):
+            raise ValueError(f"`condition` must hold {sorted(self.conditions)}. Received: {sorted(condition)}")
+        embedded = [getattr(self, f"embed_{name}")(condition[name]) for name in self.conditions]  # (B, D) each
+        embeddings = {"c": sum(embedded[1:], embedded[0])}
         if self.embed_time:
             embeddings["t"] = self.embed_time(t)
         e = sum(embeddings[name] for name in self.in_blocks) if self.in_blocks else None
@@ -179,11 +198,31 @@ class UNet(keras.Model):
         h = ops.reshape(ops.transpose(h, (0, 1, 3, 2, 4, 5)), (-1, rows * p, columns * p, C))
         return h[:, :H, :W, :]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self.settings}
 
+    def get_build_config(self) -> dict:
+        return {"image_shape": self.image_shape}  # Keras asks for it, though building needs none
 
-def _check(*, image_shape, widths, depths, attention, embed_dim, conditioning, groups, patch, num_classes, **_):
+    def build_from_config(self, config: dict):
+        self.build()
+
+    @classmethod
+    def from_preset(cls, preset: str = "mnist") -> "UNet":
+        """The network of a preset, with its weights.
+
+        Args:
+            preset: Name of a shipped preset, or a folder written by train.py.
+
+        Raises:
+            ValueError: for an unknown preset, or weights of another architecture.
+        """
+        from keras_ddpm.presets import load_network
+
+        return load_network(preset)
+
+
+def _check(*, image_shape, conditions, widths, depths, attention, embed_dim, conditioning, groups, patch, **_):
     if not len(widths) == len(depths) == len(attention) >= 1:
         raise ValueError(
             "`widths`, `depths` and `attention` must have one entry for each level. "
@@ -199,8 +238,7 @@ def _check(*, image_shape, widths, depths, attention, embed_dim, conditioning, g
         )
     if any(width % groups for width in widths):
         raise ValueError(f"`groups`={groups} must divide every width. Received: {widths}")
-    if len(image_shape) != 3 or min(image_shape) < 1 or patch < 1 or num_classes < 1:
-        raise ValueError(
-            "`image_shape` must be (H, W, C), `patch` and `num_classes` at least 1. "
-            f"Received: {image_shape}, {patch}, {num_classes}"
-        )
+    if len(image_shape) != 3 or min(image_shape) < 1 or patch < 1:
+        raise ValueError(f"`image_shape` must be (H, W, C), `patch` at least 1. Received: {image_shape}, {patch}")
+    if not conditions:
+        raise ValueError("`conditions` must have at least one entry. Received: none")

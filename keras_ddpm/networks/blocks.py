@@ -1,96 +1,15 @@
-"""What the U-Net is made of: two embeddings, a residual block and self-attention.
+"""What the U-Net is made of: a residual block and self-attention.
 
-    e_t = MLP(sinusoidal(t)),  e_c = MLP(one_hot(label)), with e_c = 0 for the null label
     ResBlock:  h = conv(act(norm(x)));  h = norm(h) (1 + scale) + shift;  y = shortcut(x) + conv_0(act(h))
 
-scale and shift are a linear function of e_t + e_c (FiLM, arXiv 1709.07871; "adaptive group normalisation" in
+scale and shift are a linear function of the embeddings (FiLM, arXiv 1709.07871; "adaptive group normalisation" in
 arXiv 2105.05233).
 """
-
-import math
 
 import keras
 from keras import layers, ops
 
-PACKAGE = "keras_ddpm"
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class TimeEmbedding(layers.Layer):
-    """Sinusoidal embedding of the time index, then an MLP.
-
-    Args:
-        dim: Size of the embedding, even, >= 4.
-
-    Call arguments:
-        t: (B,) integer or float time indices.
-
-    Returns:
-        (B, dim).
-
-    Reference: Vaswani et al., arXiv 1706.03762, section 3.5.
-    """
-
-    def __init__(self, dim, activation="silu", **kwargs):
-        super().__init__(**kwargs)
-        if dim < 4 or dim % 2:
-            raise ValueError(f"`dim` must be even and at least 4. Received: {dim}")
-        self.dim, self.activation = dim, activation
-        self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
-        self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
-
-    def build(self, t_shape):
-        self.hidden.build((None, self.dim))
-        self.out.build((None, self.dim))
-
-    def call(self, t):
-        k = ops.arange(self.dim // 2, dtype="float32")
-        frequency = ops.exp(-math.log(10_000.0) * k / (self.dim // 2 - 1))
-        angle = ops.cast(t, "float32")[:, None] * frequency  # (B, dim / 2)
-        waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)  # (B, dim)
-        return self.out(self.hidden(ops.cast(waves, self.compute_dtype)))
-
-    def get_config(self):
-        return {**super().get_config(), "dim": self.dim, "activation": self.activation}
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class LabelEmbedding(layers.Layer):
-    """One-hot class, then an MLP; zero for the null label, which is `num_classes`.
-
-    Args:
-        num_classes: Number of classes, >= 1.
-        dim: Size of the embedding.
-
-    Call arguments:
-        label: (B,) integers in 0 ... num_classes; `num_classes` means "no class".
-
-    Returns:
-        (B, dim).
-    """
-
-    def __init__(self, num_classes, dim, activation="silu", **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes, self.dim, self.activation = num_classes, dim, activation
-        self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
-        self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
-
-    def build(self, label_shape):
-        self.hidden.build((None, self.num_classes))
-        self.out.build((None, self.dim))
-
-    def call(self, label):
-        one_hot = ops.one_hot(label, self.num_classes, dtype=self.compute_dtype)  # (B, num_classes)
-        known = ops.cast(label < self.num_classes, self.compute_dtype)[:, None]  # (B, 1)
-        return known * self.out(self.hidden(one_hot))
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "dim": self.dim,
-            "activation": self.activation,
-        }
+from keras_ddpm.serialization import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -1,10 +1,12 @@
-"""The optimizer that a training configuration asks for."""
+"""The optimizer that a training configuration asks for, and whether its step is compiled with XLA."""
 
 import keras
 from keras import ops
 
+from keras_ddpm.serialization import PACKAGE
 
-@keras.saving.register_keras_serializable("keras_ddpm")
+
+@keras.saving.register_keras_serializable(PACKAGE)
 class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):
     """Learning rate: linearly up, flat, linearly down to zero.
 
@@ -62,3 +64,18 @@ def make_optimizer(training, steps):
     )
     scaled = training.precision == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
+
+
+def use_xla(jit: str) -> bool:
+    """Whether to compile with XLA: "on", "off", or "auto": wherever there is a GPU, and always under JAX.
+
+    On a CPU TensorFlow's oneDNN kernels in bfloat16 were faster than XLA for the shapes measured
+    (`benchmarks/training.py`).
+    """
+    if jit != "auto":
+        return jit == "on"
+    if keras.backend.backend() == "jax":
+        return True
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

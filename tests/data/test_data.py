@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_ddpm import data
-from keras_ddpm.augment import distort
+from keras_ddpm.data.augmentation import distort
 
 
 @given(st.integers(0, 255))
@@ -57,7 +57,8 @@ def test_tfds_names_build_networks_of_the_right_shape(name, shape):
     small = Config(network=NetworkConfig(widths=(8,), depths=(1,), attention=(False,), embed_dim=8))
     network = build_network(small, image_shape, num_classes)
     assert image_shape == shape and num_classes == 10
-    assert network(np.zeros((1, *shape), "float32"), np.zeros(1, "int32"), np.zeros(1, "int32")).shape == (1, *shape)
+    x_t, condition = np.zeros((1, *shape), "float32"), {"label": np.zeros(1, "int32")}
+    assert network(x_t, np.ones(1, "float32"), condition).shape == (1, *shape)
 
 
 def test_without_data_the_error_gives_both_remedies(tmp_path, monkeypatch):

@@ -1,0 +1,103 @@
+"""From what a user has - a data set's name, arrays, a PyDataset or tf.data.Dataset - to batches and held-out images."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_ddpm.config import Config, choose
+from keras_ddpm.data.augmentation import AUGMENTATIONS
+from keras_ddpm.data.batches import Batches
+from keras_ddpm.data.datasets import Dataset, load
+from keras_ddpm.data.pixels import to_float
+
+
+class Source(NamedTuple):
+    """What a training sees: batches, held-out images float (N, H, W, C) in [-1, 1] and their labels int (N,)."""
+
+    batches: Any
+    images: np.ndarray
+    labels: np.ndarray
+    num_classes: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.images.shape[1:]
+
+
+def open_source(config: Config, data=None, *, validation=None, num_classes: int | None = None) -> Source:
+    """Batches to train on, and images that are held out of the training split.
+
+    Args:
+        config: `Config`.
+        data: None for `config.data.dataset`; or (images, labels), images uint8 or float in [-1, 1], of which the last
+            `config.data.validation_images` are held out; or a PyDataset or tf.data.Dataset of batches.
+        validation: (images, labels) to validate on; needed with a PyDataset or tf.data.Dataset.
+        num_classes: Number of classes; None: what the data set says, or the largest label plus 1.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: for data that cannot be trained on.
+        FileNotFoundError: if the data set is not at hand.
+    """
+    if data is not None and not isinstance(data, tuple | list | Dataset):
+        return _from_batches(data, validation, num_classes)
+    known = load(config.data.dataset, "train") if data is None else _from_arrays(data, num_classes)
+    held = _from_arrays(validation, known.num_classes) if validation is not None else None
+    rest, held = (known, held) if held else known.hold_out(config.data.validation_images)
+    rest = rest.first(config.data.train_images)
+    if held.image_shape != rest.image_shape:
+        raise ValueError(f"Validation images must be {rest.image_shape}, like the others. Received: {held.image_shape}")
+    batches = Batches(
+        rest.images,
+        rest.labels,
+        batch_size=config.training.batch_size,
+        seed=config.training.seed,
+        augment=choose(AUGMENTATIONS, config.data.augmentation, "augmentation"),
+    )
+    return Source(batches, _float(held.images), held.labels, known.num_classes)
+
+
+def _from_arrays(data, num_classes):
+    images, labels = (np.asarray(array) for array in data[:2])
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            "`data` must be images (N, H, W[, C]) and one integer label each. "
+            f"Received: {images.shape}, {labels.shape} {labels.dtype}"
+        )
+    return Dataset(images, labels.astype("int32"), num_classes or int(labels.max()) + 1)
+
+
+def _from_batches(data, validation, num_classes):
+    if validation is None or num_classes is None:
+        raise ValueError("A PyDataset or tf.data.Dataset needs `validation` (images, labels) and `num_classes`")
+    held = _from_arrays(validation, num_classes)
+    return Source(data, _float(held.images), held.labels, num_classes)
+
+
+def _float(images):
+    return to_float(images) if images.dtype == np.uint8 else images.astype("float32")
+
+
+def count_batches(batches) -> int:
+    """Batches of an epoch.
+
+    Raises:
+        ValueError: if there is no end to them, or none is known.
+    """
+    try:
+        return len(batches)
+    except TypeError as error:
+        raise ValueError(
+            "The data must be of known length, since the learning rate follows the number of steps: use "
+            "`dataset.apply(tf.data.experimental.assert_cardinality(n))`, or `take(n)`"
+        ) from error
+
+
+def start(batches, epoch: int) -> None:
+    """Go to the order of an epoch, for batches that have one of their own."""
+    if isinstance(batches, Batches):
+        batches.start(epoch)

@@ -1,0 +1,1 @@
+"""Networks: what predicts y from a noisy image, its time and its condition."""

@@ -1,0 +1,1 @@
+"""Training: Keras models with train steps of their own, and `train(config, out)`."""

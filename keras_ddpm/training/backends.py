@@ -1,0 +1,99 @@
+"""One train step for both backends: gradients are taken here, everything else is `keras.ops`.
+
+TensorFlow's trainer calls `train_step(data)` on live variables; JAX's calls `train_step(state, data)` on a state that
+is passed along. A `TwoBackendModel` says once what is learned (`learn`) and what is measured (`measure`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+
+class TwoBackendModel(keras.Model):
+    """A Keras model whose subclasses implement `learn(data) -> logs` and `measure(data) -> logs`."""
+
+    def learn(self, data) -> dict[str, Any]:
+        """One step of training on a batch: descend, and return the logs."""
+        raise NotImplementedError
+
+    def measure(self, data) -> dict[str, Any]:
+        """One batch of validation: return the logs."""
+        raise NotImplementedError
+
+    def train_step(self, *args):
+        return self._on_backend(self.learn, args)
+
+    def test_step(self, *args):
+        result = self._on_backend(self.measure, args)
+        if keras.backend.backend() == "tensorflow":
+            return result
+        logs, (trainable, non_trainable, _, metrics) = result
+        return logs, (trainable, non_trainable, metrics)
+
+    def _on_backend(self, step, args):
+        if keras.backend.backend() == "tensorflow":
+            return step(*args)
+        if keras.backend.backend() != "jax":
+            raise RuntimeError(f"Training needs KERAS_BACKEND tensorflow or jax. Received: {keras.backend.backend()!r}")
+        state, data = args
+        if len(state) == 3:  # of a test step, which has no optimizer
+            state = (state[0], state[1], [], state[2])
+        with keras.StatelessScope(state_mapping=list(_pairs(self._groups(), state))) as scope:
+            logs = step(data)
+        return logs, tuple([_current(scope, variable) for variable in group] for group in self._groups())
+
+    def _groups(self):
+        optimizer = self.optimizer.variables if self.optimizer else []
+        return self.trainable_variables, self.non_trainable_variables, optimizer, self.metrics_variables
+
+    def gradients(self, loss: Callable[[], tuple[Any, Any]], variables: Sequence) -> tuple[list, Any]:
+        """Gradients of a loss, which is a mean over the images of a batch.
+
+        Args:
+            loss: Function () -> (scalar loss, anything else).
+            variables: What to differentiate with respect to.
+
+        Returns:
+            The gradients, one a variable, and what the loss returned beside its value.
+        """
+        function = _gradients_tensorflow if keras.backend.backend() == "tensorflow" else _gradients_jax
+        return function(loss, list(variables), self.variables)
+
+
+def _gradients_tensorflow(loss, variables, _):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value, rest = loss()
+        # Keras's optimizer sums the gradients of all replicas
+        value = value / tf.distribute.get_strategy().num_replicas_in_sync
+    return tape.gradient(value, [variable.value for variable in variables]), rest
+
+
+def _gradients_jax(loss, variables, every_variable):
+    import jax
+
+    chosen = {id(variable) for variable in variables}
+    others = [variable for variable in every_variable if id(variable) not in chosen]
+    fixed = [(variable, variable.value) for variable in others]
+
+    def function(values):
+        with keras.StatelessScope(state_mapping=[*zip(variables, values), *fixed]) as scope:
+            value, rest = loss()
+        return value, (rest, [_current(scope, variable) for variable in others])
+
+    gradients, (rest, updated) = jax.grad(function, has_aux=True)([variable.value for variable in variables])
+    for variable, value in zip(others, updated):  # such as the random state
+        variable.assign(value)
+    return gradients, rest
+
+
+def _pairs(groups, state):
+    for variables, values in zip(groups, state):
+        yield from zip(variables, values)
+
+
+def _current(scope, variable):
+    value = scope.get_current_value(variable)
+    return variable.value if value is None else value

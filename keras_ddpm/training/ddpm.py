@@ -1,0 +1,221 @@
+"""Training: DDPM's algorithm 1 as a Keras model with its own train step.
+
+    repeat
+        x_0 ~ data,  t ~ times,  eps ~ N(0, I),  condition dropped with probability p_uncond
+        descend on  weight_t | network(alpha_t x_0 + sigma_t eps, t, condition) - y |^2
+        ema <- d ema + (1 - d) weights
+
+Reference: Ho et al., arXiv 2006.11239, algorithm 1; Ho and Salimans (dropped labels), arXiv 2207.12598, algorithm 1.
+"""
+
+from collections.abc import Callable, Mapping
+
+import keras
+from keras import ops
+
+from keras_ddpm.conditions import from_values, nulls, to_values
+from keras_ddpm.networks.call import is_functional, predict
+from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
+from keras_ddpm.training.backends import TwoBackendModel
+from keras_ddpm.training.first_batch import check_first_batch
+from keras_ddpm.training.times import TIMES, uniform
+
+QUARTERS = 4
+
+register(*TIMES.values())
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DDPM(TwoBackendModel):
+    """Trains a network; keeps an exponential moving average of its weights beside it.
+
+    Args:
+        network: A `UNet`, or any Keras model that predicts y: a subclass called as (x_t, t, condition), or a functional
+            model with inputs named "x_t", "t" and one for each condition. It must be built, or build itself by
+            `build()`. The average is kept in a copy, made through `get_config`; without one, give `ema_decay=0`.
+        diffusion: `Diffusion`.
+        conditions: dict of name -> `Label` or `Scalar`; None: the network's own.
+        p_uncond: Probability of dropping the condition, in [0, 1].
+        ema_decay: Upper limit of the average's decay, in [0, 1); 0 keeps no average. The decay of step n is
+            min(ema_decay, 1 - (1 + n)^(-2/3)), so that short runs are not averaged with their beginning.
+        times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
+        seed: Seed of t, eps and the dropped conditions.
+
+    Call arguments:
+        x_0: (B, H, W, C) in [-1, 1].
+        condition: dict of (B,); an array (B,) is the label.
+
+    Returns:
+        The loss of each image (B,) and its t (B,).
+
+    Raises:
+        ValueError: for an argument out of range, or a network that cannot be copied.
+
+    Example:
+        >>> model = DDPM(network, diffusion)
+        >>> model.compile(optimizer="adam")
+        >>> model.fit(images, labels, batch_size=128, epochs=50)
+    """
+
+    # Deviation: Keras's optimizers can average weights too, but with one decay, which favours the beginning of a run.
+
+    def __init__(
+        self,
+        network: keras.Model,
+        diffusion,
+        *,
+        conditions: Mapping | None = None,
+        p_uncond: float = 0.1,
+        ema_decay: float = 0.9995,
+        times: Callable = uniform,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(dtype="float32", **kwargs)  # the network alone is in mixed precision
+        if not 0 <= p_uncond <= 1 or not 0 <= ema_decay < 1:
+            raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
+        self.network, self.diffusion = network, diffusion
+        self.conditions = dict(_conditions(network) if conditions is None else conditions)
+        self.p_uncond, self.ema_decay, self.times, self.seed = p_uncond, ema_decay, times, seed
+        self.seeds = keras.random.SeedGenerator(seed)
+        if not network.built:
+            network.build()
+        self.ema_network = _copy(network) if ema_decay else network
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.quarter_trackers = [keras.metrics.Mean(name=f"loss_q{q + 1}") for q in range(QUARTERS)]
+        self.built = True
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker, *self.quarter_trackers]
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Keras's `fit`, after a look at the first batch.
+
+        Args:
+            x: Images float (N, H, W, C) in [-1, 1], with labels or a dict of conditions in `y`; or a
+                `keras.utils.PyDataset` or `tf.data.Dataset` of pairs.
+            y: int (N,), or a dict of (N,).
+            **kwargs: See `keras.Model.fit`.
+
+        Raises:
+            ValueError: if the images are not in [-1, 1], or a condition is missing or out of range.
+        """
+        check_first_batch(x, y, self.conditions)
+        return super().fit(x, y, **kwargs)
+
+    def call(self, x_0, condition, training=None):
+        B = ops.shape(x_0)[0]
+        t = self.draw_t(B)
+        eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
+        dropped = keras.random.uniform((B,), seed=self.seeds) < self.p_uncond
+        null = nulls(self.conditions)
+        condition = {name: ops.where(dropped, null[name], value) for name, value in as_dict(condition).items()}
+        return self.losses(self.network, x_0, condition, t, eps, training=training), t
+
+    def losses(self, network, x_0, condition, t, eps, *, training=False):
+        """The loss of each image (B,): weight_t times the mean squared error of the prediction."""
+        y = predict(network, self.diffusion.add_noise(x_0, eps, t), t, condition, training=training)
+        error = ops.cast(y, "float32") - self.diffusion.target(x_0, eps, t)  # (B, H, W, C)
+        return self.diffusion.weight(t) * ops.mean(ops.square(error), axis=(1, 2, 3))
+
+    def draw_t(self, B):
+        """B times, spread evenly over their distribution.
+
+        Deviation: DDPM draws them independently; one shared offset makes the loss far less noisy
+        (Kingma et al., "Variational Diffusion Models", arXiv 2107.00630, appendix I.1).
+        """
+        offset = keras.random.uniform((1,), seed=self.seeds)
+        u = (ops.arange(B, dtype="float32") + offset) / ops.cast(B, "float32")  # (B,) in [0, 1)
+        return self.diffusion.snap(self.times(ops.maximum(u, 1e-4)))
+
+    def update_ema(self, step):
+        """Move the average towards the weights, after optimizer step number `step`."""
+        if not self.ema_decay:
+            return
+        decay = ops.minimum(self.ema_decay, 1.0 - (1.0 + ops.cast(step, "float32")) ** (-2.0 / 3.0))
+        for average, weight in zip(self.ema_network.weights, self.network.weights):
+            average.assign(decay * average + (1.0 - decay) * weight)
+
+    def update_metrics(self, losses, t):
+        """Mean loss, and the mean in each quarter of the times (q1 the least noisy)."""
+        self.loss_tracker.update_state(losses)
+        quarter = ops.ceil(t * QUARTERS - 1e-4) - 1.0  # (B,)
+        for q, tracker in enumerate(self.quarter_trackers):
+            tracker.update_state(losses, sample_weight=ops.cast(quarter == q, "float32"))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def learn(self, data):
+        x_0, condition = data[:2]
+
+        def loss():
+            losses, t = self(x_0, condition, training=True)
+            return self.optimizer.scale_loss(ops.mean(losses)), (losses, t)
+
+        gradients, (losses, t) = self.gradients(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.update_ema(self.optimizer.iterations)
+        return self.update_metrics(losses, t)
+
+    def measure(self, data):
+        """The averaged network's loss, on the given (t, eps), or on drawn ones if there are none."""
+        parts = data[0] if isinstance(data[0], tuple | list) else data[:2]
+        if len(parts) == 4:  # of `validation_set`
+            x_0, condition, t, eps = parts
+        else:
+            x_0, condition = parts
+            t = self.draw_t(ops.shape(x_0)[0])
+            eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
+        return self.update_metrics(self.losses(self.ema_network, x_0, as_dict(condition), t, eps), t)
+
+    def get_config(self) -> dict:
+        objects = {"network": self.network, "diffusion": self.diffusion}
+        return {
+            "name": self.name,
+            "conditions": to_values(self.conditions),
+            "p_uncond": self.p_uncond,
+            "ema_decay": self.ema_decay,
+            "times": serialize(self.times),
+            "seed": self.seed,
+            **{name: keras.saving.serialize_keras_object(value) for name, value in objects.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "DDPM":
+        objects = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("network", "diffusion")}
+        changed = {"conditions": from_values(config["conditions"]), "times": deserialize(config["times"])}
+        return cls(**{**config, **objects, **changed})
+
+
+def as_dict(condition):
+    """A dict of conditions; an array alone is the label."""
+    return condition if isinstance(condition, Mapping) else {"label": condition}
+
+
+def _conditions(network):
+    try:
+        return network.conditions
+    except AttributeError as error:
+        raise ValueError(
+            '`conditions` must be given for a network without an attribute `conditions`, such as {"label": Label(10)}'
+        ) from error
+
+
+def _copy(network):
+    """A network of the same kind and weights, which no gradient changes."""
+    try:
+        if is_functional(network):
+            copy = keras.models.clone_model(network)
+        else:
+            copy = type(network).from_config({**network.get_config(), "name": "ema"})
+            if not copy.built:
+                copy.build()
+        copy.set_weights(network.get_weights())
+    except Exception as error:  # whatever a user's class may raise
+        raise ValueError(
+            f"`network` could not be copied for the average of its weights ({type(error).__name__}). Give "
+            f"{type(network).__name__} a get_config() that its constructor accepts and a build() without arguments, "
+            "or train without an average: ema_decay=0"
+        ) from error
+    copy.trainable = False
+    return copy

@@ -1,0 +1,61 @@
+"""Validation data: held-out images with times and noise that are given, so that only the model changes."""
+
+import keras
+import numpy as np
+
+from keras_ddpm.diffusion import Diffusion
+
+
+def validation_set(images, condition, diffusion: Diffusion, *, seed: int = 0, epoch: int = 0):
+    """Images with times and noise that stay the same from epoch to epoch, as `fit` takes them.
+
+    So a change of the validation loss is a change of the model.
+
+    Args:
+        images: float (N, H, W, C) in [-1, 1].
+        condition: int (N,), or a dict of (N,).
+        diffusion: `Diffusion`.
+        seed: Non-negative integer.
+        epoch: The epoch to start with, which changes nothing here (see `FreshValidation`).
+
+    Returns:
+        ((x_0, condition, t, eps),) with t float32 (N,), spread evenly over (0, 1], and eps float32.
+    """
+    random = np.random.default_rng(seed)
+    u = (random.permutation(len(images)) + 0.5) / len(images)
+    t = np.asarray(diffusion.snap(u), "float32")
+    return ((images, condition, t, random.standard_normal(images.shape, dtype="float32")),)
+
+
+class FreshValidation(keras.utils.PyDataset):
+    """`validation_set` with new times and noise in each epoch: its loss changes even where the model does not.
+
+    Args:
+        images, condition, diffusion, seed: See `validation_set`; epoch e draws with seed + 2 e + 1, as for the shipped
+            `report`.
+        epoch: The epoch to start with, so that a resumed run draws what an unbroken one would have drawn.
+        batch_size: Images a batch.
+    """
+
+    def __init__(self, images, condition, diffusion, *, batch_size=512, seed=0, epoch=0):
+        super().__init__()
+        self.data, self.batch_size, self.seed, self.epoch = (images, condition, diffusion), batch_size, seed, epoch
+        self.draw()  # Keras looks at the first batches before an epoch begins
+
+    def __len__(self):
+        return -(-len(self.data[0]) // self.batch_size)
+
+    def __getitem__(self, i):
+        rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+        return (keras.tree.map_structure(lambda array: array[rows], self.arrays),)
+
+    def on_epoch_begin(self):
+        self.draw()
+        self.epoch += 1
+
+    def draw(self):
+        """New times and noise, those of the coming epoch."""
+        (self.arrays,) = validation_set(*self.data, seed=self.seed + 2 * self.epoch + 1)
+
+
+VALIDATION = {"fixed": validation_set, "fresh": FreshValidation}
