@@ -53,8 +53,8 @@ def classifier_free(network, diffusion, condition, null, w, *, interval=None):
     plain = conditional(network, diffusion, condition)
 
     def guided(x_t, t, w_t):
-        times = ops.broadcast_to(t, _batch(both))  # (2B,)
-        y = predict(network, ops.concatenate([x_t, x_t], axis=0), times, both)
+        times = ops.broadcast_to(t, _batch(condition))  # (B,)
+        y = predict(network, ops.concatenate([x_t, x_t], axis=0), ops.concatenate([times, times], axis=0), both)
         cond, uncond = ops.split(y, 2, axis=0)  # each (B, H, W, C)
         return diffusion.x_0(uncond + w_t * (cond - uncond), x_t, t)
 
@@ -90,7 +90,7 @@ def within(interval, diffusion):
         diffusion: `Diffusion`.
 
     Returns:
-        Function `(w (B,), t ()) -> w (B,)`.
+        Function `(w (B,), t () or (B,)) -> w (B,)`.
 
     Raises:
         ValueError: if the interval is empty.
@@ -104,7 +104,7 @@ def within(interval, diffusion):
         raise ValueError(f"`guidance_interval` must be (low, high) with 0 <= low < high. Received: {interval}")
 
     def strength(w, t):
-        alpha_t, sigma_t = diffusion.alpha_sigma(t)
+        alpha_t, sigma_t = diffusion.schedule(ops.convert_to_tensor(t, "float32"))  # like t
         inside = ops.logical_and(low * alpha_t <= sigma_t, sigma_t / high <= alpha_t)  # `high` may be infinite
         return ops.where(inside, w, ops.minimum(w, 1.0))
 

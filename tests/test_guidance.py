@@ -112,6 +112,14 @@ def test_outside_its_interval_guidance_is_off_but_w_below_1_stays():
         np.testing.assert_allclose(w, [0, 0.5, 1, 3.0 if inside else 1.0])
 
 
+def test_each_image_may_have_its_own_time(diffusion, x_t):
+    w, times = np.full(3, 2.0, "float32"), np.array([0.3, 0.61, 0.9], "float32")
+    guided = guidance.classifier_free(Formula(), diffusion, LABEL, NULL, w, interval=(0.7, 2.5))
+    together = guided(x_t, times)
+    for i, t in enumerate(times):
+        np.testing.assert_allclose(together[i], guided(x_t, t)[i], atol=1e-5)
+
+
 def test_an_interval_without_an_end_guides_where_no_signal_is_left():
     diffusion = Diffusion(schedules.flow_matching)
     strength = guidance.within((0.5, np.inf), diffusion)
