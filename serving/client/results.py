@@ -1,13 +1,32 @@
 """What a client hands back: arrays, with the seeds that draw them again, and pictures for people."""
 
 import math
-import os
-import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from serving.errors import wrong
+from .errors import invalid
+from .signature import TensorSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def output_specs(signature: str, image_shape: list[int]) -> dict[str, TensorSpec]:
+    """What the client promises of a signature's outputs, whatever the server says it gives.
+
+    Args:
+        signature: "sample", "sample_png", "trajectory" or "denoise".
+        image_shape: Height, width and channels.
+    """
+    h, w, c = image_shape
+    image, states = TensorSpec("float32", (None, h, w, c)), TensorSpec("float32", (None, None, h, w, c))
+    return {
+        "sample": {"image": TensorSpec("uint8", (None, h, w, c))},
+        "sample_png": {"image_bytes": TensorSpec("string", (None,))},
+        "trajectory": {"x_t": states, "t": TensorSpec("int32", (None, None))},
+        "denoise": {"eps": image, "x_0": image},
+    }[signature]
 
 
 class Drawn(NamedTuple):
@@ -21,13 +40,13 @@ class Drawn(NamedTuple):
     images: np.ndarray
     seeds: np.ndarray
 
-    def pil(self):
-        """A list of N PIL images."""
+    def pil(self) -> "list[Image.Image]":
+        """The N images of Pillow."""
         from PIL import Image
 
         return [Image.fromarray(image) for image in self.images]
 
-    def grid(self, *, columns=None, scale=1, gap=2):
+    def grid(self, *, columns: int | None = None, scale: int = 1, gap: int = 2) -> "Image.Image":
         """All images on one white page, row after row.
 
         Args:
@@ -35,23 +54,19 @@ class Drawn(NamedTuple):
             scale: Each pixel becomes scale x scale pixels.
             gap: White pixels between images.
 
-        Returns:
-            One PIL image.
-
         Raises:
-            InvalidRequest: if a number is not positive.
+            InvalidRequest: if `columns` or `scale` is below 1, or `gap` below 0.
         """
         from PIL import Image
 
         columns = math.ceil(math.sqrt(len(self.images))) if columns is None else columns
         for name, value, least in (("columns", columns, 1), ("scale", scale, 1), ("gap", gap, 0)):
             if value < least:
-                raise wrong(name, f"at least {least}", value)
+                raise invalid(name, f"at least {least}", value)
         tiles = self.pil()
         width, height = (size * scale for size in tiles[0].size)
         rows = math.ceil(len(tiles) / columns)
-        size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
-        page = Image.new(tiles[0].mode, size, "white")
+        page = Image.new(tiles[0].mode, (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
         for i, tile in enumerate(tiles):
             row, column = divmod(i, columns)
             large = tile.resize((width, height), Image.Resampling.NEAREST)
@@ -63,7 +78,7 @@ class Encoded(NamedTuple):
     """PNG files and the seeds they came from.
 
     Args:
-        png: List of N bytes.
+        png: N files' bytes.
         seeds: int64 (N,).
     """
 
@@ -86,7 +101,7 @@ class Trajectory(NamedTuple):
 
 
 class Denoised(NamedTuple):
-    """What one guided network call says.
+    """The result of one guided network call.
 
     Args:
         eps: float32 (N, H, W, C), the noise in x_t.
@@ -95,25 +110,3 @@ class Denoised(NamedTuple):
 
     eps: np.ndarray
     x_0: np.ndarray
-
-
-def check_writable(path):
-    """Fail before any work is done if a file cannot be written.
-
-    Raises:
-        OSError: naming the path.
-    """
-    path = pathlib.Path(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"Cannot write {str(path)!r}: its folder must exist and be writable, and it must not be a folder")
-
-
-def write_png(path, image):
-    """Write one PIL image, completely or not at all."""
-    path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        image.save(partial, format="PNG")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from serving import bench
-from serving.errors import Overloaded
+from serving.client import bench
+from serving.client.errors import Overloaded
 
 
 def result(latencies, **errors):

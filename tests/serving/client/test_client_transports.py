@@ -12,10 +12,9 @@ import pytest
 import trustme
 from fake_serving import METADATA, FakeModel, RestDoor, grpc_server, rest_server
 
-from serving import deadline, errors
-from serving.client import Client
-from serving.results import Drawn
-from serving.tls import TLS
+from serving.client import Client, deadline, errors
+from serving.client.results import Drawn
+from serving.client.tls import TLS
 
 
 @pytest.fixture
@@ -219,7 +218,7 @@ def test_tls_names_the_file_that_is_missing(files):
 def test_a_rest_client_imports_neither_tensorflow_nor_grpc():
     code = "import sys; from serving.client import Client; Client('http://localhost:1'); "
     code += "print(sorted({'tensorflow', 'grpc', 'keras', 'keras_ddpm', 'PIL'} & set(sys.modules)))"
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[3]
     out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

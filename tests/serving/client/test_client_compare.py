@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from serving.client.results import Drawn
 from serving.deploy import compare
-from serving.results import Drawn
 
 PICTURES = np.arange(10 * 28 * 28, dtype="uint32").reshape(10, 28, 28).astype("uint8")
 

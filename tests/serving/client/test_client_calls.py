@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from fake_serving import METADATA, SERVERS, FakeModel
 
-from serving import deadline, errors
-from serving.client import Client
+from serving.client import Client, deadline, errors
 
 SEEDS = [7, 2**63 - 1, 0]
 
