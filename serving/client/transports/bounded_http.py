@@ -22,7 +22,9 @@ from ..tls import TLS
 KEPT_CONNECTIONS = 64
 CHUNK = 2**16  # bytes read at once
 
-_request = threading.local()  # `end`, monotonic seconds, and `http`, of the request that a thread is making
+_request = (
+    threading.local()
+)  # that a thread is making: its `end`, monotonic seconds, `http`, and whether it `connected`
 
 
 def _seconds_left():
@@ -82,14 +84,19 @@ class BoundedHttp:
         _request.http, _request.end = self, time.monotonic() + seconds
         headers = {"Content-Type": "application/json"} if body is not None else {}
         options = {"redirect": False, "timeout": seconds, "preload_content": False}
-        try:
-            response = self.pool.urlopen(method, self.prefix + path, body, headers, **options)
+        while True:
+            _request.connected = False
             try:
-                return response.status, self._read(response)
-            finally:
-                response.close()  # ends its connection too, unless all of it was read
-        except Exception as error:
-            raise self._as_serving_error(error) from error
+                response = self.pool.urlopen(method, self.prefix + path, body, headers, **options)
+                try:
+                    return response.status, self._read(response)
+                finally:
+                    response.close()  # ends its connection too, unless all of it was read
+            except Exception as error:
+                failure = self._as_serving_error(error)
+                if _request.connected or not isinstance(failure, Unavailable):
+                    raise failure from error
+            # the server has closed a kept connection: the next one may be new
 
     def close(self) -> None:
         """End all connections; requests under way fail."""
@@ -156,6 +163,7 @@ class _Connects:
 
     def _new_conn(self):
         self.http.open_connections.add(self)
+        _request.connected = True
         error = OSError(f"{self.host} has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             sock = _Socket(family, kind, protocol)
