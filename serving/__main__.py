@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tyro
@@ -91,13 +92,8 @@ class Sample(_Server):
         first = int(fresh_seeds(1)[0]) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
         with self.client() as client:
-            page = client.sample(digit, self.w, seed=seed).grid(columns=self.n, scale=self.scale)
-        partial = self.out.with_name(f".{self.out.name}.{os.getpid()}.partial")
-        try:
-            page.save(partial, format="PNG")
-            partial.replace(self.out)
-        finally:
-            partial.unlink(missing_ok=True)
+            drawn = client.sample(digit, self.w, seed=seed)
+        drawn.grid(columns=self.n, scale=self.scale).save(self.out, format="PNG")
         print(f"{self.out}: {digit.size} images, seeds {first} to {seed[-1]}")
 
 
@@ -119,7 +115,7 @@ class Bench(_Server):
         print(measure(lambda: self.client(retries=0), clients=self.clients, seconds=self.seconds, n=self.n))
 
 
-COMMANDS = {"status": Status, "metadata": Metadata, "sample": Sample, "bench": Bench}
+COMMANDS: dict[str, Any] = {"status": Status, "metadata": Metadata, "sample": Sample, "bench": Bench}
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -146,7 +146,7 @@ class Client:
         Raises:
             ServingError: see `sample`.
         """
-        rows = {"t": arguments.integers("t", t), "digit": arguments.integers("digit", digit)}
+        rows: dict[str, Any] = {"t": arguments.integers("t", t), "digit": arguments.integers("digit", digit)}
         guidance = None if w is None else arguments.guidance(w)
         model, end = self._metadata(deadline)
         shape = tuple(model["image_shape"])
@@ -178,7 +178,7 @@ class Client:
             InvalidRequest: naming what is wrong, and what the signature wants.
             ServingError: see `sample`.
         """
-        sized = [value for value in inputs.values() if hasattr(value, "__len__") and getattr(value, "ndim", 1)]
+        sized: Any = [array for array in inputs.values() if hasattr(array, "__len__") and getattr(array, "ndim", True)]
         rows = max(map(len, sized), default=1)
         end = self._deadline(deadline) or Deadline(default_seconds(max(rows, 1), UNKNOWN_STEPS))
         return self._model.predict(signature, inputs, end)

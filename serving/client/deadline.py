@@ -35,8 +35,8 @@ class Deadline:
     def __init__(self, seconds: float):
         if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not 0 < seconds < math.inf:
             raise invalid("deadline", "a finite, positive number of seconds", seconds)
-        self.seconds = min(float(seconds), LONGEST)
-        self.end = time.monotonic() + self.seconds
+        self.seconds: float = min(float(seconds), LONGEST)
+        self.end: float = time.monotonic() + self.seconds
 
     def left(self) -> float:
         """Seconds left, more than 0.

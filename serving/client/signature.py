@@ -143,19 +143,12 @@ class Signature:
 
 
 class Call(NamedTuple):
-    """One request to a signature.
-
-    Args:
-        name: Of the signature.
-        inputs: Arrays of the dtypes it takes.
-        outputs: What must come back.
-        rows: Rows that each output must have; None for any number.
-    """
+    """One request to a signature, and what must come back."""
 
     name: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, np.ndarray]  # of the dtypes that it takes
     outputs: dict[str, TensorSpec]
-    rows: int | None
+    rows: int | None  # of each output; None for any number
 
 
 def _listed(specs):

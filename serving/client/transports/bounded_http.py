@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+from typing import Any
 
 import urllib3
 
@@ -56,7 +57,8 @@ class BoundedHttp:
         self.max_message_bytes = max_message_bytes
         self.closed = False
         self.open_connections: set = set()
-        options = {"maxsize": KEPT_CONNECTIONS, "retries": False, "http": self}
+        options: dict[str, Any] = {"maxsize": KEPT_CONNECTIONS, "retries": False, "http": self}
+        self.pool: urllib3.HTTPConnectionPool
         if url.scheme == "https":
             self.pool = urllib3.HTTPSConnectionPool(url.hostname, url.port, ssl_context=_context(tls), **options)
             self.pool.ConnectionCls = _TlsConnection
@@ -65,13 +67,7 @@ class BoundedHttp:
             self.pool.ConnectionCls = _Connection
 
     def request(self, method: str, path: str, body: bytes | None, seconds: float) -> tuple[int, bytes]:
-        """Ask once.
-
-        Args:
-            method: "GET" or "POST".
-            path: Path below the address.
-            body: JSON.
-            seconds: For all of it.
+        """Ask once for a path below the address, with a JSON body or none; all of it may take some seconds.
 
         Returns:
             Status and body.
@@ -83,7 +79,7 @@ class BoundedHttp:
             raise TooLarge(f"{len(body)} bytes to send. `max_message_bytes` is {self.max_message_bytes}")
         _request.http, _request.end = self, time.monotonic() + seconds
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        options = {"redirect": False, "timeout": seconds, "preload_content": False}
+        options: dict[str, Any] = {"redirect": False, "timeout": seconds, "preload_content": False}
         while True:
             _request.connected = False
             try:
@@ -133,9 +129,9 @@ class BoundedHttp:
 class _Deadlined:
     """A socket whose every wait ends with the deadline of its thread's request."""
 
-    def recv_into(self, *args, **options):
+    def recv_into(self, *args):
         self.settimeout(_seconds_left())
-        return super().recv_into(*args, **options)
+        return super().recv_into(*args)
 
     def send(self, *args):
         self.settimeout(_seconds_left())

@@ -7,6 +7,7 @@ infinities are written as NaN, Infinity and -Infinity, as TensorFlow Serving doe
 import base64
 import json
 import urllib.parse
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,8 @@ class RestTransport:
     """
 
     def __init__(self, address: str, spec: ModelSpec, *, tls: TLS | None, max_message_bytes: int):
-        self.settings = {"address": address, "spec": spec, "tls": tls, "max_message_bytes": max_message_bytes}
+        self.settings: dict[str, Any] = {"spec": spec, "tls": tls, "max_message_bytes": max_message_bytes}
+        self.address = address
         self.http = BoundedHttp(address, tls=tls, max_message_bytes=max_message_bytes)
         self.model = f"/v1/models/{urllib.parse.quote(spec.model, safe='')}"
         if spec.version is not None:
@@ -74,7 +76,7 @@ class RestTransport:
 
     def after_fork(self) -> "RestTransport":
         """See `Transport`."""
-        return RestTransport(**self.settings)
+        return RestTransport(self.address, **self.settings)
 
     def close(self) -> None:
         """See `Transport`."""
