@@ -66,8 +66,8 @@ class BoundedHttp:
             self.pool = urllib3.HTTPConnectionPool(url.hostname, url.port, **options)
             self.pool.ConnectionCls = _Connection
 
-    def request(self, method: str, path: str, body: bytes | None, seconds: float) -> tuple[int, bytes]:
-        """Ask once for a path below the address, with a JSON body or none; all of it may take some seconds.
+    def request(self, method: str, path: str, body: bytes | None, end: float) -> tuple[int, bytes]:
+        """Ask once for a path below the address, with a JSON body or none, until `end` of the monotonic clock.
 
         Returns:
             Status and body.
@@ -77,9 +77,9 @@ class BoundedHttp:
         """
         if body is not None and len(body) > self.max_message_bytes:
             raise TooLarge(f"{len(body)} bytes to send. `max_message_bytes` is {self.max_message_bytes}")
-        _request.http, _request.end = self, time.monotonic() + seconds
+        _request.http, _request.end = self, end
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        options: dict[str, Any] = {"redirect": False, "timeout": seconds, "preload_content": False}
+        options: dict[str, Any] = {"redirect": False, "preload_content": False}
         while True:
             _request.connected = False
             try:
@@ -116,7 +116,7 @@ class BoundedHttp:
             return client_closed()
         if isinstance(error, ServingError):
             return error
-        if time.monotonic() >= _request.end:
+        if time.monotonic() >= _request.end:  # whatever urllib3 makes of a timeout
             return DeadlineExceeded("No answer within the deadline")
         unfinished = isinstance(cause, OSError | http.client.IncompleteRead)
         if isinstance(cause, http.client.HTTPException) and not unfinished:

@@ -6,6 +6,7 @@ infinities are written as NaN, Infinity and -Infinity, as TensorFlow Serving doe
 
 import base64
 import json
+import time
 import urllib.parse
 from typing import Any
 
@@ -53,8 +54,9 @@ class RestTransport:
 
     def predict(self, call: Call, seconds: float) -> dict[str, np.ndarray]:
         """See `Transport`."""
+        end = time.monotonic() + seconds  # encoding takes time too
         body = {"signature_name": call.name, "inputs": {key: _to_json(array) for key, array in call.inputs.items()}}
-        response = self._ask("POST", f"{self.labelled}:predict", body, seconds)
+        response = self._ask("POST", f"{self.labelled}:predict", body, end)
         with errors.reading_response():
             found = response["outputs"]
             if len(call.outputs) == 1 and not (isinstance(found, dict) and "b64" not in found):
@@ -63,14 +65,14 @@ class RestTransport:
 
     def signatures(self, seconds: float) -> dict[str, Signature]:
         """See `Transport`."""
-        response = self._ask("GET", f"{self.labelled}/metadata", None, seconds)
+        response = self._ask("GET", f"{self.labelled}/metadata", None, time.monotonic() + seconds)
         with errors.reading_response():
             found = response["metadata"]["signature_def"]["signature_def"]
             return {name: Signature(_specs(found[name]["inputs"]), _specs(found[name]["outputs"])) for name in found}
 
     def status(self, seconds: float) -> list[VersionStatus]:
         """See `Transport`."""
-        response = self._ask("GET", self.model, None, seconds)
+        response = self._ask("GET", self.model, None, time.monotonic() + seconds)
         with errors.reading_response():
             return [_status(**version) for version in response["model_version_status"]]
 
@@ -82,9 +84,9 @@ class RestTransport:
         """See `Transport`."""
         self.http.close()
 
-    def _ask(self, method, path, body, seconds):
+    def _ask(self, method, path, body, end):
         encoded = None if body is None else json.dumps(body).encode()
-        status, text = self.http.request(method, path, encoded, seconds)
+        status, text = self.http.request(method, path, encoded, end)
         try:
             response = json.loads(text)
         except (ValueError, RecursionError, MemoryError):

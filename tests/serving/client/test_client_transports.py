@@ -176,7 +176,7 @@ def test_a_silent_server_cannot_outlast_the_deadline(scheme):
 
 def test_a_server_that_does_not_read_cannot_outlast_the_deadline(model, monkeypatch):
     monkeypatch.setattr("fake_serving.METADATA", {**METADATA, "max_batch": 1000})
-    x_t = np.random.default_rng(0).standard_normal((500, 28, 28, 1))  # more than a socket's buffers take
+    x_t = np.random.default_rng(0).standard_normal((300, 28, 28, 1))  # more than a socket's buffers take
     with rest_server(model) as address, Client(address) as client:
         client.metadata()
         monkeypatch.setattr("fake_serving.RestHandler.do_POST", lambda handler: time.sleep(5))
