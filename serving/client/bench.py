@@ -18,21 +18,13 @@ PAUSE = 0.01  # seconds after an error, so that a server that is down is not ask
 
 @dataclasses.dataclass
 class Result:
-    """What was measured.
+    """What was measured."""
 
-    Args:
-        clients: Clients at once.
-        n: Images in a request.
-        seconds: From the first request to the last answer.
-        latencies: Seconds of each request that succeeded.
-        errors: Counter of the names of errors.
-    """
-
-    clients: int
-    n: int
-    seconds: float
-    latencies: list[float]
-    errors: collections.Counter
+    clients: int  # at once
+    n: int  # images in a request
+    seconds: float  # from the first request to the last answer
+    latencies: list[float]  # seconds of each request that succeeded
+    errors: collections.Counter  # by their names
 
     @property
     def p50(self) -> float:

@@ -57,15 +57,9 @@ class Unavailable(ServingError, ConnectionError):  # noqa: N818
     code = "UNAVAILABLE"
 
 
-CLASSES = {
-    "INVALID_ARGUMENT": InvalidRequest,
-    "FAILED_PRECONDITION": InvalidRequest,  # TensorFlow Serving's answer to an unknown signature; 400 over REST
-    "OUT_OF_RANGE": InvalidRequest,
-    "NOT_FOUND": NotFound,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
-    "RESOURCE_EXHAUSTED": Overloaded,
-    "UNAVAILABLE": Unavailable,
-}
+CLASSES = {kind.code: kind for kind in (InvalidRequest, NotFound, DeadlineExceeded, Overloaded, Unavailable)}
+CLASSES["FAILED_PRECONDITION"] = InvalidRequest  # TensorFlow Serving's answer to an unknown signature; 400 over REST
+CLASSES["OUT_OF_RANGE"] = InvalidRequest
 
 
 def from_code(code: str, message: str) -> ServingError:

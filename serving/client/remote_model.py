@@ -197,6 +197,9 @@ class RemoteModel:
 
 
 def _check_metadata(metadata):
+    missing = [name for name in (*COUNTS, "image_shape", "w") if name not in metadata]
+    if missing:
+        raise ValueError(f"the model's metadata lack {missing}: {metadata!r:.200}")
     sizes = [metadata[name] for name in COUNTS] + list(metadata["image_shape"])
     if len(sizes) != len(COUNTS) + 3 or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         raise ValueError(f"{COUNTS} and the three sizes of `image_shape` must be positive integers: {metadata!r:.200}")

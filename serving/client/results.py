@@ -30,15 +30,10 @@ def output_specs(signature: str, image_shape: list[int]) -> dict[str, TensorSpec
 
 
 class Drawn(NamedTuple):
-    """Images and the seeds they came from: `images, seeds = client.sample(7)`.
+    """Images and the seeds they came from: `images, seeds = client.sample(7)`."""
 
-    Args:
-        images: uint8 (N, H, W), or (N, H, W, 3) in colour.
-        seeds: int64 (N,).
-    """
-
-    images: np.ndarray
-    seeds: np.ndarray
+    images: np.ndarray  # uint8 (N, H, W), or (N, H, W, 3) in colour
+    seeds: np.ndarray  # int64 (N,)
 
     def pil(self) -> "list[Image.Image]":
         """The N images of Pillow."""
@@ -63,50 +58,32 @@ class Drawn(NamedTuple):
         for name, value, least in (("columns", columns, 1), ("scale", scale, 1), ("gap", gap, 0)):
             if value < least:
                 raise invalid(name, f"at least {least}", value)
-        tiles = self.pil()
-        width, height = (size * scale for size in tiles[0].size)
-        rows = math.ceil(len(tiles) / columns)
-        page = Image.new(tiles[0].mode, (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
-        for i, tile in enumerate(tiles):
-            row, column = divmod(i, columns)
-            large = tile.resize((width, height), Image.Resampling.NEAREST)
-            page.paste(large, (column * (width + gap), row * (height + gap)))
-        return page
+        tiles = self.images.repeat(scale, axis=1).repeat(scale, axis=2)
+        n, h, w, *channels = tiles.shape
+        margins = [(0, -n % columns), (0, gap), (0, gap), *[(0, 0)] * len(channels)]
+        tiles = np.pad(tiles, margins, constant_values=255)
+        page = tiles.reshape(-1, columns, h + gap, w + gap, *channels).swapaxes(1, 2)
+        page = page.reshape(-1, columns * (w + gap), *channels)  # (rows x (H + gap), columns x (W + gap))
+        return Image.fromarray(page[: len(page) - gap, : page.shape[1] - gap])
 
 
 class Encoded(NamedTuple):
-    """PNG files and the seeds they came from.
+    """PNG files and the seeds they came from."""
 
-    Args:
-        png: N files' bytes.
-        seeds: int64 (N,).
-    """
-
-    png: list[bytes]
-    seeds: np.ndarray
+    png: list[bytes]  # N files
+    seeds: np.ndarray  # int64 (N,)
 
 
 class Trajectory(NamedTuple):
-    """The way from noise to images.
+    """The way from noise to images, and the seeds it came from."""
 
-    Args:
-        x_t: float32 (N, K, H, W, C), the states.
-        t: int32 (N, K), their times, from T - 1 down to -1 (clean).
-        seeds: int64 (N,).
-    """
-
-    x_t: np.ndarray
-    t: np.ndarray
-    seeds: np.ndarray
+    x_t: np.ndarray  # float32 (N, K, H, W, C), the states
+    t: np.ndarray  # int32 (N, K), their times, from T - 1 down to -1 (clean)
+    seeds: np.ndarray  # int64 (N,)
 
 
 class Denoised(NamedTuple):
-    """The result of one guided network call.
+    """The result of one guided network call."""
 
-    Args:
-        eps: float32 (N, H, W, C), the noise in x_t.
-        x_0: float32 (N, H, W, C), the clean image.
-    """
-
-    eps: np.ndarray
-    x_0: np.ndarray
+    eps: np.ndarray  # float32 (N, H, W, C), the noise in x_t
+    x_0: np.ndarray  # float32 (N, H, W, C), the clean image

@@ -23,9 +23,7 @@ from ..tls import TLS
 KEPT_CONNECTIONS = 64
 CHUNK = 2**16  # bytes read at once
 
-_request = (
-    threading.local()
-)  # that a thread is making: its `end`, monotonic seconds, `http`, and whether it `connected`
+_request = threading.local()  # of each thread: `end` (monotonic seconds), `http`, and whether it has `connected`
 
 
 def _seconds_left():
