@@ -2,17 +2,18 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tyro
 
-from serving import results
-from serving.arguments import fresh_seeds
-from serving.client import Client
-from serving.errors import ServingError, wrong
-from serving.tls import TLS
+from .client import TLS, Client
+from .client.arguments import fresh_seeds
+from .client.errors import ServingError, invalid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class _Server:
     client_key: pathlib.Path | None = None
     client_certificate: pathlib.Path | None = None
 
-    def client(self, **options):
+    def client(self, **options) -> Client:
         files = {name: getattr(self, name) for name in ("root_certificate", "client_key", "client_certificate")}
         tls = TLS(**files) if any(files.values()) else None
         chosen = {name: getattr(self, name) for name in ("model", "version", "label", "deadline")}
@@ -46,7 +47,7 @@ class Status(_Server):
     wait: float | None = None
     """Seconds to wait until a version is available."""
 
-    def run(self):
+    def run(self) -> None:
         with self.client() as client:
             if self.wait is not None:
                 client.wait_ready(self.wait)
@@ -55,9 +56,9 @@ class Status(_Server):
 
 @dataclasses.dataclass(frozen=True)
 class Metadata(_Server):
-    """Print what the model says of itself, and its signatures."""
+    """Print what the model says about itself, and its signatures."""
 
-    def run(self):
+    def run(self) -> None:
         with self.client() as client:
             print(json.dumps(client.metadata(), indent=2))
             for name, signature in client.signatures().items():
@@ -80,17 +81,19 @@ class Sample(_Server):
     scale: int = 2
     """Size of a pixel in the PNG."""
 
-    def run(self):
+    def run(self) -> None:
         for name, value in (("digits", len(self.digits)), ("n", self.n), ("scale", self.scale)):
             if value < 1:
-                raise wrong(name, "at least one", value)
-        results.check_writable(self.out)
+                raise invalid(name, "at least one", value)
+        folder = self.out.parent
+        if self.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):  # before any work
+            raise OSError(f"Cannot write {str(self.out)!r}: its folder must exist and be writable")
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(1)[0]) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
         with self.client() as client:
             drawn = client.sample(digit, self.w, seed=seed)
-        results.write_png(self.out, drawn.grid(columns=self.n, scale=self.scale))
+        drawn.grid(columns=self.n, scale=self.scale).save(self.out, format="PNG")
         print(f"{self.out}: {digit.size} images, seeds {first} to {seed[-1]}")
 
 
@@ -103,21 +106,21 @@ class Bench(_Server):
     n: int = 1
     """Images in a request."""
 
-    def run(self):
-        from serving.bench import measure
+    def run(self) -> None:
+        from .client.bench import measure
 
         for name, value in (("clients", self.clients), ("seconds", self.seconds), ("n", self.n)):
             if not 0 < value < 1e6:
-                raise wrong(name, "more than 0", value)
+                raise invalid(name, "more than 0", value)
         print(measure(lambda: self.client(retries=0), clients=self.clients, seconds=self.seconds, n=self.n))
 
 
-COMMANDS = {"status": Status, "metadata": Metadata, "sample": Sample, "bench": Bench}
+COMMANDS: dict[str, Any] = {"status": Status, "metadata": Metadata, "sample": Sample, "bench": Bench}
 
 
-def main(args=None):
-    """Run one command; an error in what was asked for, or from the server, is one line and exit status 2."""
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m serving", args=args)
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one command; a mistake in it, or an error from the server, is one line and exit status 2."""
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=f"python -m {__package__}", args=args)
     try:
         command.run()
     except (ServingError, ValueError, OSError) as error:

@@ -6,20 +6,31 @@ The same digit, w and seed must give the same picture wherever it is drawn. Two 
 differently, so a pixel may differ by one grey level, as in `python -m export verify`.
 """
 
-import argparse
+import dataclasses
 import sys
+from collections.abc import Sequence
 
 import numpy as np
+import tyro
 
 import keras_ddpm
-from serving.client import Client
+
+from ..client import Client
 
 DIGITS = tuple(range(10))
 W = (0.0, 1.0, 2.0, 3.0, 1.0, 2.0, 0.0, 3.0, 2.0, 1.0)
 SEEDS = tuple(range(100, 110))
 
 
-def compare(client, *, preset="mnist"):
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    address: tyro.conf.Positional[str]
+    """host:port of gRPC, or http://host:port of REST."""
+    preset: str = "mnist"
+    """What the model was exported from."""
+
+
+def compare(client: Client, *, preset: str = "mnist") -> tuple[int, int]:
     """Draw ten digits at the server, together and one alone, and the same ten here.
 
     Args:
@@ -33,21 +44,18 @@ def compare(client, *, preset="mnist"):
         ServingError: when no answer comes.
         ValueError: if there is no such preset.
     """
-    facts = client.metadata()
+    model = client.metadata()
     served = client.sample(DIGITS, W, seed=SEEDS).images
     alone = client.sample(DIGITS[7], W[7], seed=SEEDS[7]).images
-    drawn = keras_ddpm.sample(DIGITS, W, seed=SEEDS, sampler=facts["sampler"], steps=facts["steps"], preset=preset)
+    drawn = keras_ddpm.sample(DIGITS, W, seed=SEEDS, sampler=model["sampler"], steps=model["steps"], preset=preset)
     pairs = ((served, drawn), (alone, drawn[7:8]))
     differences = np.concatenate([np.abs(a.astype(int) - b) for a, b in pairs])
     return int(differences.max()), int(np.count_nonzero(differences))
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     """Run the command; pictures that differ are exit status 1."""
-    parser = argparse.ArgumentParser(prog="python -m serving.deploy.compare", description=__doc__.split("\n")[0])
-    parser.add_argument("address", help="host:port of gRPC, or http://host:port of REST")
-    parser.add_argument("--preset", default="mnist", help="what the model was exported from; default: %(default)s")
-    options = parser.parse_args(args)
+    options = tyro.cli(Arguments, prog="python -m serving.deploy.compare", description=__doc__, args=args)
     with Client(options.address) as client:
         greatest, pixels = compare(client.wait_ready(), preset=options.preset)
     print(f"{options.address}: {pixels} pixels of {len(DIGITS) + 1} pictures differ, by {greatest} grey levels at most")

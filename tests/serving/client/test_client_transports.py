@@ -1,5 +1,7 @@
-"""Laws of each wire: deadlines, message sizes, encodings, certificates, kept connections; and what importing costs."""
+"""Laws of each transport: deadlines, message sizes, encodings, certificates and connections; what importing costs."""
 
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
@@ -10,12 +12,11 @@ import grpc
 import numpy as np
 import pytest
 import trustme
-from fake_serving import METADATA, FakeModel, RestDoor, grpc_server, rest_server
+from fake_serving import METADATA, FakeModel, RestHandler, grpc_server, rest_server
 
-from serving import deadline, errors
-from serving.client import Client
-from serving.results import Drawn
-from serving.tls import TLS
+from serving.client import Client, deadline, errors
+from serving.client.results import Drawn
+from serving.client.tls import TLS
 
 
 @pytest.fixture
@@ -55,8 +56,8 @@ def rest_context(authority, *, ask_client):
     return context
 
 
-def secure_server(wire, model, authority, *, ask_client=False):
-    if wire == "grpc":
+def secure_server(transport, model, authority, *, ask_client=False):
+    if transport == "grpc":
         return grpc_server(model, credentials=grpc_credentials(authority, ask_client=ask_client))
     return rest_server(model, context=rest_context(authority, ask_client=ask_client))
 
@@ -65,16 +66,16 @@ def test_every_request_carries_a_deadline(model):
     with grpc_server(model) as address, Client(address) as client:
         client.sample(7)
         client.predict("metadata", {"digit": [0]})
-    seconds = [left for _, left in model.wires]
+    seconds = [left for _, left in model.calls]
     assert len(seconds) == 3 and all(0 < left <= deadline.LONGEST for left in seconds)
     assert all(left < 1e8 for left in seconds)  # what gRPC shows for none is larger
 
 
-def test_the_deadline_asked_for_is_the_one_on_the_wire(model):
+def test_the_deadline_asked_for_is_sent_with_the_request(model):
     with grpc_server(model) as address, Client(address, deadline=100) as client:
         client.sample(7)
         client.sample(7, deadline=33)
-    assert [round(left, -1) for _, left in model.wires] == [100, 100, 30]
+    assert [round(left, -1) for _, left in model.calls] == [100, 100, 30]
 
 
 def test_the_default_deadline_grows_with_images_and_steps_and_is_finite():
@@ -97,7 +98,7 @@ def test_version_and_label_are_in_each_request(model):
         for options in ({"version": 3}, {"label": "stable"}):
             with Client(address, model="other", **options) as client:
                 client.sample(7)
-    first, second = model.wires[0][0].model_spec, model.wires[-1][0].model_spec
+    first, second = model.calls[0][0].model_spec, model.calls[-1][0].model_spec
     assert (first.name, first.version.value) == ("other", 3)
     assert (second.version_label, second.HasField("version")) == ("stable", False)
 
@@ -117,16 +118,16 @@ def test_a_message_above_the_limit_is_not_tried_again(model, server):
     assert len(model.requests) == 2
 
 
-@pytest.mark.parametrize("wire", ["grpc", "rest"])
-def test_certificates_are_checked_on_both_sides(model, wire, authority, files):
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_certificates_are_checked_on_both_sides(model, transport, authority, files):
     root = TLS(files / "root.pem")
     both = TLS(files / "root.pem", files / "key.pem", files / "certificate.pem")
-    with secure_server(wire, model, authority) as address:
+    with secure_server(transport, model, authority) as address:
         with Client(address, tls=root) as client:
             assert client.sample(7, seed=3).images[0, 0, 2] == 3
         with Client(address, tls=TLS(), retries=0) as client, pytest.raises(errors.Unavailable):
             client.sample(7)  # the usual authorities do not know the test's own
-    with secure_server(wire, model, authority, ask_client=True) as address:
+    with secure_server(transport, model, authority, ask_client=True) as address:
         with Client(address, tls=both) as client:
             assert client.sample(7, seed=3).images[0, 0, 2] == 3
         with Client(address, tls=root, retries=0) as client, pytest.raises(errors.Unavailable):
@@ -149,40 +150,51 @@ def test_a_kept_connection_that_the_server_closed_costs_no_try(model):
         assert client.sample(7, seed=3).images[0, 0, 2] == 3
 
 
-def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch):
-    def drip(door, ask):
-        for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200:
-            door.wfile.write(bytes([byte]))
-            time.sleep(0.02)
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
+def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch, authority, files, secure, start):
+    def drip(handler, ask):
+        with contextlib.suppress(OSError):  # the client may have gone
+            handler.wfile.write(start)
+            for _ in range(200):
+                handler.wfile.write(b"x")
+                time.sleep(0.02)
 
-    monkeypatch.setattr("fake_serving.RestDoor.answer", drip)
+    monkeypatch.setattr("fake_serving.RestHandler.answer", drip)
+    server = secure_server("rest", model, authority) if secure else rest_server(model)
+    with server as address, Client(address, tls=TLS(files / "root.pem") if secure else None) as client:
+        outlasted(lambda: client.status(deadline=0.3))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_silent_server_cannot_outlast_the_deadline(scheme):
+    with socket.create_server(("localhost", 0)) as silent:
+        client = Client(f"{scheme}://localhost:{silent.getsockname()[1]}")
+        outlasted(lambda: client.status(deadline=0.3))
+        client.close()
+
+
+def test_a_server_that_does_not_read_cannot_outlast_the_deadline(model, monkeypatch):
+    monkeypatch.setattr("fake_serving.METADATA", {**METADATA, "max_batch": 1000})
+    x_t = np.random.default_rng(0).standard_normal((300, 28, 28, 1))  # more than a socket's buffers take
     with rest_server(model) as address, Client(address) as client:
-        start = time.monotonic()
-        with pytest.raises(errors.DeadlineExceeded):
-            client.status(deadline=0.3)
-        assert time.monotonic() - start < 3  # the dripping would take 4 s
+        client.metadata()
+        monkeypatch.setattr("fake_serving.RestHandler.do_POST", lambda handler: time.sleep(5))
+        outlasted(lambda: client.denoise(x_t, 0, 1, deadline=0.5))
 
 
-@pytest.mark.parametrize("answer", [b"", b"not JSON", b"[1]", b'{"outputs": 1}', b"[" * 10**5])
-def test_an_unreadable_answer_is_a_serving_error(model, monkeypatch, answer):
-    def nonsense(door, ask):
-        door.send_response(200)
-        door.send_header("Content-Length", str(len(answer)))
-        door.end_headers()
-        door.wfile.write(answer)
-
-    monkeypatch.setattr("fake_serving.RestDoor.answer", nonsense)
-    with rest_server(model) as address, Client(address) as client:
-        for ask in (client.status, client.signatures, client.metadata):
-            with pytest.raises(errors.ServingError):
-                ask()
+def outlasted(call):
+    start = time.monotonic()
+    with pytest.raises(errors.DeadlineExceeded):
+        call()
+    assert time.monotonic() - start < 3  # each takes longer without a deadline
 
 
 @pytest.mark.parametrize("value", ["NaN", None, float("nan")])
 def test_every_spelling_of_nan_in_json_is_read(model, monkeypatch, value):
     row = np.zeros((1, 28, 28, 1)).tolist()
     row[0][0][0][0] = value
-    monkeypatch.setattr("fake_serving.RestDoor.predict", answer_with({"eps": row, "x_0": row}))
+    monkeypatch.setattr("fake_serving.RestHandler.predict", answer_with({"eps": row, "x_0": row}))
     with rest_server(model) as address, Client(address) as client:
         eps = client.denoise(np.zeros((1, 28, 28, 1)), 0, 1).eps
     assert np.isnan(eps[0, 0, 0, 0]) and np.isfinite(eps.reshape(-1)[1:]).all()
@@ -204,7 +216,7 @@ def test_every_spelling_of_nan_in_json_is_read(model, monkeypatch, value):
         ("http://localhost:1", {"max_message_bytes": 0}, "`max_message_bytes` must be"),
     ],
 )
-def test_a_client_that_cannot_be_is_refused(address, options, message):
+def test_a_wrong_setting_is_refused(address, options, message):
     with pytest.raises(errors.InvalidRequest, match=message):
         Client(address, **options)
 
@@ -216,12 +228,15 @@ def test_tls_names_the_file_that_is_missing(files):
         TLS(client_key=files / "key.pem")
 
 
-def test_a_rest_client_imports_neither_tensorflow_nor_grpc():
-    code = "import sys; from serving.client import Client; Client('http://localhost:1'); "
-    code += "print(sorted({'tensorflow', 'grpc', 'keras', 'keras_ddpm', 'PIL'} & set(sys.modules)))"
-    root = Path(__file__).parent.parent
-    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+def test_a_rest_client_imports_only_itself_and_nothing_of_tensorflow(model):
+    code = "import sys; from serving.client import Client; Client(sys.argv[1]).sample(7); "
+    code += "print({'tensorflow', 'grpc', 'keras', 'keras_ddpm', 'PIL'} & set(sys.modules), "
+    code += "{name for name in sys.modules if name.startswith('serving.') and 'client' not in name})"
+    root = Path(__file__).parents[3]
+    with rest_server(model) as address:
+        command = [sys.executable, "-c", code, address]
+        out = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert out.stdout == "set() set()\n"
 
 
 def test_a_grid_has_each_image_at_its_place():
@@ -235,5 +250,7 @@ def test_a_grid_has_each_image_at_its_place():
 
 
 def answer_with(outputs):
-    original = RestDoor.predict
-    return lambda door, body: {"outputs": outputs} if body["signature_name"] == "denoise" else original(door, body)
+    original = RestHandler.predict
+    return lambda handler, body: (
+        {"outputs": outputs} if body["signature_name"] == "denoise" else original(handler, body)
+    )

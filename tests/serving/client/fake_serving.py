@@ -1,4 +1,4 @@
-"""A model server that answers as a test tells it to, over gRPC and over REST, with the real message classes."""
+"""A model server that answers as a test tells it to, over gRPC and REST, with the real message classes."""
 
 import base64
 import concurrent.futures
@@ -12,6 +12,7 @@ import time
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -43,28 +44,30 @@ class Fault(Exception):  # noqa: N818
 
 
 class FakeModel:
-    """What both doors answer, and what they were asked.
-
-    A test sets what comes next, and reads what came.
-    """
+    """What both servers answer, and what they were asked: a test sets what comes next, and reads what came."""
 
     def __init__(self):
         self.faults = []  # (code, message) for the next requests, one each; None for an answer
+        self.results = {}  # signature -> function of the inputs, instead of the right outputs
+        self.metadata = None  # bytes, instead of METADATA
         self.delay = 0.0  # seconds that each request takes
         self.states = ["AVAILABLE"]  # of version 1, one for each question; the last stays
         self.labels = ["stable"]
         self.content = False  # whether tensors are packed in `tensor_content`
         self.requests = []  # (signature, inputs) of all but `metadata`
-        self.wires = []  # (request, seconds left) of all, over gRPC
+        self.calls = []  # (request, seconds left) of all, over gRPC
         self.connections = []  # sockets, over REST
 
     def predict(self, name, inputs):
         if name == "metadata":
-            return {"metadata": np.array([json.dumps(METADATA).encode()] * len(inputs["digit"]), dtype=object)}
+            said = json.dumps(METADATA).encode() if self.metadata is None else self.metadata
+            return {"metadata": np.array([said] * len(inputs["digit"]), dtype=object)}
         self.requests.append((name, inputs))
         time.sleep(self.delay)
         if self.faults and (fault := self.faults.pop(0)):
             raise Fault(*fault)
+        if name in self.results:
+            return self.results[name](inputs)
         if name == "denoise":
             return {"eps": inputs["x_t"], "x_0": inputs["x_t"] + np.float32(np.nan)}
         image = self.image(inputs["digit"], inputs["w"], inputs["seed"])
@@ -93,12 +96,12 @@ class FakeModel:
         return state
 
 
-class GrpcDoor(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
+class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, model):
         self.model = model
 
     def Predict(self, request, context):
-        self.model.wires.append((request, context.time_remaining()))
+        self.model.calls.append((request, context.time_remaining()))
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         response = predict_pb2.PredictResponse()
         with answering(context):
@@ -107,6 +110,8 @@ class GrpcDoor(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         return response
 
     def tensor(self, array):
+        if isinstance(array, tensor_pb2.TensorProto):
+            return array
         tensor = tf.make_tensor_proto(array)
         if array.dtype != object:
             tensor.ClearField("tensor_content")
@@ -150,7 +155,7 @@ def answering(context):
         context.abort(grpc.StatusCode[code], message)
 
 
-class RestDoor(http.server.BaseHTTPRequestHandler):
+class RestHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     model = None
@@ -187,9 +192,10 @@ class RestDoor(http.server.BaseHTTPRequestHandler):
 
     @staticmethod
     def listed(name, array):
-        if name.endswith("_bytes"):
-            return [{"b64": base64.b64encode(item).decode()} for item in array]
-        return [item.decode() for item in array] if array.dtype == object else array.tolist()
+        if array.dtype != object:
+            return array.tolist()
+        encode = _base64 if name.endswith("_bytes") else lambda item: item.decode(errors="replace")
+        return np.frompyfunc(encode, 1, 1)(array).tolist()
 
     def metadata(self):
         self.model.check_label(self.path.split("/labels/")[-1].split("/")[0] if "/labels/" in self.path else "")
@@ -197,7 +203,7 @@ class RestDoor(http.server.BaseHTTPRequestHandler):
         def side(specs):
             return {
                 key: {
-                    "dtype": _wire_name(dtype),
+                    "dtype": _tensorflow_name(dtype),
                     "tensor_shape": {"dim": [{"size": str(n), "name": ""} for n in shape], "unknown_rank": False},
                     "name": f"{key}:0",
                 }
@@ -215,17 +221,21 @@ class RestDoor(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def _wire_name(dtype):
+def _base64(item):
+    return {"b64": base64.b64encode(item).decode()}
+
+
+def _tensorflow_name(dtype):
     return {"float32": "DT_FLOAT", "string": "DT_STRING"}.get(dtype, f"DT_{dtype.upper()}")
 
 
 @contextlib.contextmanager
 def grpc_server(model, *, credentials=None, port=0):
-    """Address of a gRPC door to a model."""
+    """Address of a gRPC server of a model."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
-    door = GrpcDoor(model)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(door, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(door, server)
+    service = GrpcService(model)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
     address = f"localhost:{port}"
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
@@ -237,9 +247,9 @@ def grpc_server(model, *, credentials=None, port=0):
 
 @contextlib.contextmanager
 def rest_server(model, *, context=None, port=0):
-    """URL of a REST door to a model."""
-    door = type("Door", (RestDoor,), {"model": model})
-    server = http.server.ThreadingHTTPServer(("localhost", port), door)
+    """URL of a REST server of a model."""
+    handler = type("Handler", (RestHandler,), {"model": model})
+    server = http.server.ThreadingHTTPServer(("localhost", port), handler)
     server.daemon_threads = True
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)

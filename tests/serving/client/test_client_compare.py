@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from serving.client.results import Drawn
 from serving.deploy import compare
-from serving.results import Drawn
 
 PICTURES = np.arange(10 * 28 * 28, dtype="uint32").reshape(10, 28, 28).astype("uint8")
 
@@ -47,7 +47,7 @@ def test_differences_are_found_in_the_batch_and_in_the_picture_alone(off, found)
     assert compare.compare(Server(off)) == found
 
 
-def test_what_is_further_than_rounding_is_exit_status_1(monkeypatch, capsys):
+def test_a_difference_beyond_rounding_is_exit_status_1(monkeypatch, capsys):
     monkeypatch.setattr(compare, "Client", lambda address: Server(1))
     compare.main(["localhost:8500"])
     monkeypatch.setattr(compare, "Client", lambda address: Server(2))

@@ -1,16 +1,25 @@
-"""What a signature wants and gives: names, dtypes and shapes, as the server describes them.
+"""What a signature takes and gives: names, dtypes and shapes, as the server describes them.
 
-Inputs are checked against it before anything is sent, so that an error can say which input was wrong and what it has
-to be. TensorFlow's names of dtypes are translated here, without TensorFlow.
+Inputs are checked before anything is sent, so that an error can say which input was wrong and what it must be. Outputs
+are checked when they come, in one place for both transports. TensorFlow's names of dtypes are translated here, without
+TensorFlow.
 """
 
 import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from serving.errors import InvalidRequest
+from .errors import InvalidRequest, ServingError
 
 DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_STRING": "string"}
+
+
+def dtype_name(dtype: str) -> str:
+    """NumPy's name for TensorFlow's name of a dtype; "string" for strings."""
+    return DTYPES.get(dtype, dtype.removeprefix("DT_").lower())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,43 +35,69 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None
 
     @classmethod
-    def from_wire(cls, dtype, sizes):
+    def from_tensorflow(cls, dtype: str, sizes: Iterable | None) -> "TensorSpec":
         """From TensorFlow's name of a dtype, and sizes with -1 for a free one (None for an unknown rank)."""
         shape = None if sizes is None else tuple(None if int(size) < 0 else int(size) for size in sizes)
-        return cls(DTYPES.get(dtype, dtype.removeprefix("DT_").lower()), shape)
+        return cls(dtype_name(dtype), shape)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.shape is None:
             return f"{self.dtype} of any shape"
         sizes = [("N" if i == 0 else "?") if size is None else str(size) for i, size in enumerate(self.shape)]
         return f"{self.dtype} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
-    def numpy_dtype(self):
-        """The dtype as NumPy has it: object for strings."""
-        return np.dtype(object if self.dtype == "string" else self.dtype)
-
-    def convert(self, name, value):
-        """The value as an array of this dtype and shape.
+    def numpy_dtype(self) -> np.dtype:
+        """The dtype as NumPy has it, object for strings.
 
         Raises:
-            InvalidRequest: if it cannot be, without loss.
+            InvalidRequest: if NumPy has no such dtype.
+        """
+        try:
+            return np.dtype(object if self.dtype == "string" else self.dtype)
+        except TypeError as error:
+            raise InvalidRequest(f"The dtype {self.dtype:.60} is not supported") from error
+
+    def convert(self, name: str, value: ArrayLike) -> np.ndarray:
+        """A value as an array of this dtype and shape.
+
+        Raises:
+            InvalidRequest: if that would lose something.
         """
         try:
             array = np.asarray(value)
         except ValueError as error:
             raise InvalidRequest(f"`{name}` must be {self}. Received rows of several lengths: {value!r:.60}") from error
-        if not self._fits(array):
+        if not self._has_shape(array.shape) or not self._holds(array):
             raise InvalidRequest(f"`{name}` must be {self}. Received: {array.dtype} {array.shape}")
         if self.dtype != "string":
             return array.astype(self.numpy_dtype())
         encoded = [text.encode() if isinstance(text, str) else bytes(text) for text in array.reshape(-1).tolist()]
         return np.array(encoded, dtype=object).reshape(array.shape)
 
-    def _fits(self, array):
-        if self.shape is not None and (
-            array.ndim != len(self.shape) or any(want not in (None, got) for want, got in zip(self.shape, array.shape))
-        ):
-            return False
+    def check_output(self, name: str, dtype: str, shape: tuple[int, ...], *, rows: int | None) -> None:
+        """Refuse an output that is not what the signature gives.
+
+        Args:
+            name: For the error.
+            dtype: NumPy's name, or "string".
+            shape: Its shape.
+            rows: Number of rows that were asked for; None for any.
+
+        Raises:
+            ServingError: if the dtype or the shape is another one.
+        """
+        fits = dtype == self.dtype and self._has_shape(shape) and (rows is None or shape[:1] == (rows,))
+        if not fits:
+            wanted = str(self) if rows is None else f"{self} with {rows} rows"
+            raise ServingError(f"The server sent `{name}` as {dtype} {shape}, not {wanted}", code="INTERNAL")
+
+    def _has_shape(self, shape):
+        return self.shape is None or (
+            len(shape) == len(self.shape) and all(want in (None, got) for want, got in zip(self.shape, shape))
+        )
+
+    def _holds(self, array):
+        """Whether this dtype holds each value of an array."""
         if self.dtype == "string":
             return array.dtype.kind in "SU" or all(isinstance(item, str | bytes) for item in array.reshape(-1))
         wanted = self.numpy_dtype()
@@ -84,14 +119,14 @@ class Signature:
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
 
-    def __str__(self):
-        return f"{self.wants()} -> {_listed(self.outputs)}"
+    def __str__(self) -> str:
+        return f"{_listed(self.inputs)} -> {_listed(self.outputs)}"
 
-    def wants(self):
+    def wants(self) -> str:
         """The inputs in words."""
         return _listed(self.inputs)
 
-    def convert(self, name, inputs):
+    def convert(self, name: str, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
         """Inputs as arrays of the right dtypes and shapes.
 
         Args:
@@ -105,6 +140,15 @@ class Signature:
         if missing or unknown:
             raise InvalidRequest(f"`{name}` wants {self.wants()}. Missing: {missing}. Unknown: {unknown}")
         return {key: spec.convert(key, inputs[key]) for key, spec in self.inputs.items()}
+
+
+class Call(NamedTuple):
+    """One request to a signature, and what must come back."""
+
+    name: str
+    inputs: dict[str, np.ndarray]  # of the dtypes that it takes
+    outputs: dict[str, TensorSpec]
+    rows: int | None  # of each output; None for any number
 
 
 def _listed(specs):

@@ -1,37 +1,37 @@
-"""What may be asked for, checked before anything is sent.
+"""Checks of digits, guidance and seeds before anything is sent.
 
-Digits, guidance and seeds broadcast like NumPy's arrays, to one row for each image.
+They broadcast like NumPy's arrays, to one row for each image.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from serving.errors import InvalidRequest, wrong
+from .errors import InvalidRequest, invalid
 
 MAX_SEED = 2**63 - 1
 
 
-def integers(name, value, largest=None):
-    """An array of integers in 0 ... largest.
+def integers(name: str, value: ArrayLike, largest: int = MAX_SEED) -> np.ndarray:
+    """An int64 array of integers in 0 ... largest.
 
     Args:
         name: For the error.
         value: int or array of ints.
-        largest: None: as large as int64.
+        largest: The greatest allowed.
 
     Raises:
-        InvalidRequest: naming the first value that cannot be.
+        InvalidRequest: naming the first value that is wrong.
     """
-    top = MAX_SEED if largest is None else largest
-    expected = f"in 0..{'2^63 - 1' if top == MAX_SEED else top}, an integer"
+    expected = f"in 0..{'2^63 - 1' if largest == MAX_SEED else largest}, an integer"
     array = _array(name, value, expected)
-    wrong_ones = array if array.dtype.kind not in "iu" else array[(array < 0) | (array > top)]
-    if wrong_ones.size:
-        raise wrong(name, expected, wrong_ones.reshape(-1)[0].item() if array.dtype != object else value)
+    wrong = array if array.dtype.kind not in "iu" else array[(array < 0) | (array > largest)]
+    if wrong.size:
+        raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
     return array.astype("int64")
 
 
-def guidance(value):
-    """An array of finite float32.
+def guidance(value: ArrayLike) -> np.ndarray:
+    """A float32 array of finite numbers.
 
     Raises:
         InvalidRequest: for anything else.
@@ -39,11 +39,11 @@ def guidance(value):
     array = _array("w", value, "finite numbers")
     with np.errstate(over="ignore"):
         if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array.astype("float32"))):
-            raise wrong("w", "finite numbers", value)
+            raise invalid("w", "finite numbers", value)
     return array.astype("float32")
 
 
-def rows(**arrays):
+def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
     """Broadcast arrays to one row for each image.
 
     Returns:
@@ -52,7 +52,7 @@ def rows(**arrays):
     Raises:
         InvalidRequest: if the shapes do not fit, or have more than one axis.
     """
-    shapes = {name: array.shape for name, array in arrays.items()}
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
     names = ", ".join(f"`{name}`" for name in arrays)
     try:
         shape = np.broadcast_shapes((1,), *shapes.values())
@@ -63,8 +63,8 @@ def rows(**arrays):
     return shape[0], {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
 
 
-def fresh_seeds(count):
-    """Seeds that were never used, int64 (count,)."""
+def fresh_seeds(count: int) -> np.ndarray:
+    """Random seeds, int64 (count,)."""
     return np.random.default_rng().integers(0, MAX_SEED, size=count, endpoint=True)
 
 
@@ -73,7 +73,7 @@ def _array(name, value, expected):
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of several lengths
-        raise wrong(name, expected, value) from error
+        raise invalid(name, expected, value) from error
     if not array.size:
         raise InvalidRequest(f"`{name}` must hold at least one number. Received: an empty array")
     return array

@@ -1,4 +1,4 @@
-"""Laws of the client that hold over both wires: what it asks, what it hands back, and how it fails."""
+"""Laws of the client that hold over gRPC and REST: what it asks, what it hands back, and how it fails."""
 
 import asyncio
 import time
@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from fake_serving import METADATA, SERVERS, FakeModel
 
-from serving import deadline, errors
-from serving.client import Client
+from serving.client import Client, deadline, errors
 
 SEEDS = [7, 2**63 - 1, 0]
 
 
 @pytest.fixture(params=list(SERVERS))
-def wire(request):
+def transport(request):
     return request.param
 
 
@@ -25,8 +24,8 @@ def model():
 
 
 @pytest.fixture
-def client(wire, model):
-    with SERVERS[wire](model) as address, Client(address) as client:
+def client(transport, model):
+    with SERVERS[transport](model) as address, Client(address) as client:
         yield client
 
 
@@ -61,21 +60,21 @@ def test_fresh_seeds_differ_and_draw_the_same_images_again(client):
     np.testing.assert_array_equal(client.sample([4] * 3, seed=seeds).images, images)
 
 
-def test_pieces_fit_the_server_and_keep_their_order(client, model):
+def test_chunks_fit_the_server_and_keep_their_order(client, model):
     digit = np.arange(11) % 10
     images, _ = client.sample(digit, w=1.0, seed=np.arange(11))
     assert images[:, 0, 0].tolist() == digit.tolist() and images[:, 0, 2].tolist() == list(range(11))
     assert sorted(len(inputs["digit"]) for _, inputs in model.requests) == [3, 4, 4]
 
 
-def test_one_failed_piece_fails_the_call_with_its_error(client, model):
-    model.faults = [None, ("INTERNAL", "the third piece burst")]
-    with pytest.raises(errors.ServingError, match="burst") as caught:
+def test_one_failed_chunk_fails_the_call_with_its_error(client, model):
+    model.faults = [None, ("INTERNAL", "the second chunk failed")]
+    with pytest.raises(errors.ServingError, match="chunk failed") as caught:
         client.sample([1] * 9)
     assert caught.value.code == "INTERNAL"
 
 
-def test_png_bytes_arrive_whole(client):
+def test_png_bytes_arrive_unchanged(client):
     png, seeds = client.sample_png([1, 2], seed=[5, 6])
     assert png == [b"\x89PNG\xff5\0", b"\x89PNG\xff6\0"] and seeds.tolist() == [5, 6]
 
@@ -119,7 +118,7 @@ def test_numbers_arrive_exactly_and_nan_stays_nan(client):
         (7, {"deadline": np.inf}, r"`deadline` must be a finite, positive"),
     ],
 )
-def test_what_cannot_be_is_never_sent(client, model, digit, options, message):
+def test_a_wrong_argument_is_never_sent(client, model, digit, options, message):
     for draw in (client.sample, client.sample_png, client.trajectory):
         with pytest.raises(ValueError, match=message) as caught:
             draw(digit, **options)
@@ -183,7 +182,7 @@ def test_signatures_have_names_dtypes_and_shapes(client):
         ("INTERNAL", errors.ServingError, Exception),
     ],
 )
-def test_an_error_that_repeats_is_not_repeated(client, model, code, kind, builtin):
+def test_an_error_that_would_repeat_is_not_tried_again(client, model, code, kind, builtin):
     model.faults = [(code, "no")] * 9
     with pytest.raises(builtin) as caught:
         client.sample(7)
@@ -191,7 +190,7 @@ def test_an_error_that_repeats_is_not_repeated(client, model, code, kind, builti
 
 
 @pytest.mark.parametrize("code, kind", [("UNAVAILABLE", errors.Unavailable), ("RESOURCE_EXHAUSTED", errors.Overloaded)])
-def test_what_may_pass_is_tried_again_so_often_and_no_more(client, model, no_waits, code, kind):
+def test_a_passing_failure_is_tried_again_as_often_as_allowed(client, model, no_waits, code, kind):
     model.faults = [(code, "later")] * 4
     assert client.sample(7, seed=3).images[0, 0, 2] == 3
     assert len(model.requests) == 5
@@ -201,7 +200,7 @@ def test_what_may_pass_is_tried_again_so_often_and_no_more(client, model, no_wai
         client.sample(7)
 
 
-def test_tries_stop_at_the_deadline(monkeypatch):
+def test_no_try_begins_after_the_deadline(monkeypatch):
     clock, tries = [0.0], []
     monkeypatch.setattr(deadline, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
 
@@ -225,8 +224,8 @@ def test_no_answer_is_a_timeout_that_names_the_server(client, model):
         client.sample(7, deadline=0.2)
 
 
-def test_nobody_there_is_unavailable_and_names_the_address(wire, model, no_waits):
-    with SERVERS[wire](model) as address:
+def test_without_a_server_the_error_is_unavailable_and_names_the_address(transport, model, no_waits):
+    with SERVERS[transport](model) as address:
         pass
     with (
         Client(address, retries=2) as client,
@@ -235,11 +234,11 @@ def test_nobody_there_is_unavailable_and_names_the_address(wire, model, no_waits
         client.sample(7)
 
 
-def test_a_server_that_was_restarted_is_found_again(wire, model):
-    with SERVERS[wire](model) as address:
+def test_a_server_that_was_restarted_is_found_again(transport, model):
+    with SERVERS[transport](model) as address:
         client = Client(address)
         client.sample(7)
-    with client, SERVERS[wire](model, port=int(address.rsplit(":", 1)[1])):
+    with client, SERVERS[transport](model, port=int(address.rsplit(":", 1)[1])):
         assert client.sample(7, seed=3).images[0, 0, 2] == 3
 
 
@@ -250,14 +249,14 @@ def test_waiting_lasts_until_the_model_is_available(client, model):
     assert [tuple(version) for version in client.status()] == [(1, "AVAILABLE", "")]
 
 
-def test_waiting_in_vain_says_what_was_answered_last(client, model):
+def test_waiting_in_vain_ends_with_the_last_answer(client, model):
     model.states = ["LOADING"]
     with pytest.raises(errors.DeadlineExceeded, match=r"not ready after 1 s. Last answer: version 1: LOADING"):
         client.wait_ready(1)
 
 
-def test_waiting_for_a_label_lasts_until_it_means_a_version(wire, model):
-    with SERVERS[wire](model) as address, Client(address, label="canary") as client:
+def test_waiting_for_a_label_lasts_until_it_means_a_version(transport, model):
+    with SERVERS[transport](model) as address, Client(address, label="canary") as client:
         with pytest.raises(errors.DeadlineExceeded, match=r"ddpm \(canary\) at .* is not ready"):
             client.wait_ready(0.3)
         model.labels.append("canary")
@@ -281,7 +280,7 @@ def test_a_closed_client_says_so(client):
             call(7)
 
 
-def test_closing_ends_calls_under_way_and_those_that_wait(client, model):
+def test_closing_ends_calls_under_way_and_waiting_ones(client, model):
     client.metadata()
     model.delay = 1.0
     futures = [client.submit(7) for _ in range(20)] + [client.submit([7] * 40)]  # more than run at once

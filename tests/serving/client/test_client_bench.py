@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from serving import bench
-from serving.errors import Overloaded
+from serving.client import bench
+from serving.client.errors import Overloaded
 
 
 def result(latencies, **errors):
@@ -28,7 +28,7 @@ def test_without_an_answer_there_is_no_latency():
 
 
 class Fake:
-    """A client whose every second request is refused."""
+    """A client that is refused every second request."""
 
     def __init__(self):
         self.asked, self.closed = 0, False
@@ -60,7 +60,7 @@ def test_each_clients_requests_and_errors_are_counted(monkeypatch):
     assert len(made) == 8 and all(client.closed for client in made)
 
 
-def test_what_is_no_error_of_a_server_is_not_swallowed():
+def test_errors_in_the_client_are_raised():
     class Broken(Fake):
         def sample(self, digit):
             self.asked += 1

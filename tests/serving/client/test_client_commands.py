@@ -19,10 +19,10 @@ def address(model):
         yield address
 
 
-@pytest.mark.parametrize("wire", list(SERVERS))
-def test_sample_writes_a_row_for_each_digit(model, wire, tmp_path, capsys):
+@pytest.mark.parametrize("transport", list(SERVERS))
+def test_sample_writes_a_row_for_each_digit(model, transport, tmp_path, capsys):
     out = tmp_path / "seven.png"
-    with SERVERS[wire](model) as server:
+    with SERVERS[transport](model) as server:
         main(["sample", "7", "3", "--n", "4", "--seed", "5", "--scale", "1", "--out", str(out), "--server", server])
     page = np.asarray(Image.open(out))
     assert page.shape == (2 * 30 - 2, 4 * 30 - 2)
