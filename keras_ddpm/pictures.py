@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_ddpm.whole import whole
+from keras_ddpm import files
 
 
 def grid(images, *, columns, scale=1, gap=2):
@@ -40,7 +40,7 @@ def write_png(path, image):
     """
     from PIL import Image
 
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         Image.fromarray(image).save(partial, format="PNG")
 
 
@@ -51,7 +51,7 @@ def write_npz(path, **arrays):
         path: File to write.
         **arrays: NumPy arrays by name.
     """
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         np.savez_compressed(partial, **arrays)
 
 
@@ -87,5 +87,5 @@ def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale=
     axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize="small")
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         figure.savefig(partial, dpi=120)
