@@ -83,6 +83,8 @@ def check_folder(path: str | os.PathLike) -> None:
         OSError: in one sentence that names the path.
     """
     path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise OSError(f"Cannot write to the folder {str(path)!r}: it is a file")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with _registered(_partial_name(path / "probe")) as partial:

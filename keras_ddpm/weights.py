@@ -1,8 +1,8 @@
 """Weights on disk: one HDF5 file, written completely or not at all, and read with one clear error.
 
 A file is checked before anything in it is used. It ends with a seal, the SHA-256 of all that comes before, which HDF5
-ignores: on some damage HDF5 crashes the program. Then its declared shapes must be the model's (a file of a few kilobytes
-can declare terabytes), and all numbers finite. A file without a seal, as Keras writes it, can be read too.
+ignores: on some damage HDF5 crashes the program. Then its declared shapes must be the model's (a file of a few
+kilobytes can declare terabytes), and all numbers finite. A file without a seal, as Keras writes it, can be read too.
 """
 
 import collections

@@ -52,14 +52,16 @@ def test_a_user_can_see_the_messages(run):
 
 
 def test_it_imports_nothing(run):
-    done = run("quiet.silence_tensorflow(); quiet.silence_tensorflow(); print({'tensorflow', 'keras'} & {*sys.modules})")
+    done = run(
+        "quiet.silence_tensorflow(); quiet.silence_tensorflow(); print({'tensorflow', 'keras'} & {*sys.modules})"
+    )
     assert done.stdout == "set()\n" and done.stderr == ""
 
 
 def test_the_real_one_starts_without_a_word():
-    code = "from keras_ddpm import quiet; quiet.silence_tensorflow(); import tensorflow as tf; print(tf.constant(1) + 1)"
-    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120
+    code = (
+        "from keras_ddpm import quiet; quiet.silence_tensorflow(); import tensorflow as tf; print(tf.constant(1) + 1)"
     )
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120)
     assert done.stderr == "" and "2" in done.stdout

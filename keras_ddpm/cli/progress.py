@@ -1,4 +1,4 @@
-"""What a training says: a line an epoch, with an estimate for the whole run, and a bar within the epoch on a terminal."""
+"""What a training says: a line an epoch, with an estimate for the whole run; on a terminal also a bar in each epoch."""
 
 import sys
 import time
@@ -14,11 +14,11 @@ def progress() -> tuple[int, list[keras.callbacks.Callback]]:
 class EpochLine(keras.callbacks.Callback):
     """Prints one line after each epoch, without escape codes: its losses, its time, and the time left for the run."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.start = self.before = time.monotonic()
         self.done = 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         now, epochs = time.monotonic(), self.params["epochs"]
         self.done += 1
         left = (now - self.start) / self.done * (epochs - epoch - 1)

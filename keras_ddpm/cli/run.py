@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from keras_ddpm import quiet
-from keras_ddpm.cli.interrupt import STATUS, interruptible, line
+from keras_ddpm.cli.interrupt import STATUS, advise, interruptible, line
 
 ERROR = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -19,6 +19,7 @@ def run(function: Callable[[], object]) -> None:
     """
     _open_standard_streams()
     quiet.silence_tensorflow()
+    advise(str)
     try:
         with interruptible():
             function()

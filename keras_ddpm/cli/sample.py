@@ -4,6 +4,7 @@ import dataclasses
 import math
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 import tyro
@@ -109,7 +110,7 @@ def in_words(first: int, count: int) -> str:
     return f"1 image, seed {first}" if count == 1 else f"{count} images, seeds {first} to {first + count - 1}"
 
 
-def _progress(total: int):
+def _progress(total: int) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit="image", disable=total < 256 or not sys.stderr.isatty())
