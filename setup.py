@@ -1,6 +1,6 @@
 """Which folders become which packages; everything else is in pyproject.toml.
 
-export/, serving/ and configs/ stay at the top of the repository, and are installed inside keras_ddpm, so that no generic
+export/, serving/ and configs/ stay at the top of the repository and are installed inside keras_ddpm, so that no generic
 name reaches site-packages.
 """
 
