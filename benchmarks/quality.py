@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro
-from keras_ddpm.request import w_of_class
+from keras_ddpm.sampling_request import w_of_class
 
 from benchmarks import machine
 from keras_ddpm import data, presets

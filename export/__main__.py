@@ -2,16 +2,20 @@
 
 python -m export --preset mnist --out models/ddpm
 python -m export verify models/ddpm
+python -m export verify --hash-only models/ddpm
 """
 
 import dataclasses
-import os
 import pathlib
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from collections.abc import Sequence
 
 import tyro
+
+from keras_ddpm.cli import interrupt
+from keras_ddpm.cli.run import run
+
+PROGRAM = f"python -m {__package__}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,54 +29,91 @@ class Export:
     sampler: str | None = None
     """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's own, as for the next two."""
     steps: int | None = None
+    """Steps of the sampler, from 1."""
     w: float | None = None
     """Guidance that clients use unless they say another."""
     every: int = 5
     """The trajectory keeps every k-th state."""
     if_changed: bool = False
-    """Write nothing if the highest version has the same weights and settings already."""
+    """Write nothing if the highest version is undamaged and has the same weights and settings already."""
     xla: bool = False
     """Compile the loop with XLA; the server must then be started with --xla_cpu_compilation_enabled (or gpu)."""
 
-    def run(self):
-        from export.savedmodel import export
+    def run(self) -> None:
+        from .session import check_installed
+
+        check_installed()
+        interrupt.advise(lambda: "No version was written.")
+        from .savedmodel import export
 
         sampling = {"sampler": self.sampler, "steps": self.steps, "w": self.w}
-        options = {"every": self.every, "xla": self.xla, "if_changed": self.if_changed}
-        print(export(self.preset, self.out, sampling=sampling, **options))
+        version = export(
+            self.preset,
+            self.out,
+            sampling=sampling,
+            every=self.every,
+            xla=self.xla,
+            if_changed=self.if_changed,
+            notify=notify,
+        )
+        print(version)
 
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Load a SavedModel in a session, as a server does, and compare it with keras_ddpm.sample."""
+    """Load a SavedModel in a session, as a server does, and compare it with keras_ddpm.sample.
+
+    Loading a SavedModel executes its graph, which may do anything. Check a copy from elsewhere by --hash-only first.
+    """
 
     folder: tyro.conf.Positional[pathlib.Path]
     """A version's folder, or the model's: then the highest version."""
     preset: str | None = None
     """What it was exported from. Default: the shipped preset of the name in its metadata."""
+    hash_only: bool = False
+    """Only compare the files with the manifest, by SHA-256; nothing is loaded or executed."""
+    manifest: pathlib.Path | None = None
+    """The manifest of the original, if it came another way than the copy. Default: the one in the copy."""
 
-    def run(self):
-        from export.verify import verify
+    def run(self) -> None:
+        from . import manifest, versions
 
-        for name, value in verify(self.folder, preset=self.preset).items():
+        folder = versions.find(self.folder)
+        if self.hash_only or self.manifest or manifest.path_in(folder).exists():
+            files = manifest.check(folder, manifest=self.manifest)
+        if self.hash_only:
+            print(f"{folder}: {len(files)} files are those of the manifest")
+            print(f"sha256 of the manifest: {manifest.digest(self.manifest or manifest.path_in(folder))}")
+            return
+        from .session import check_installed
+
+        check_installed()
+        from .verify import verify
+
+        for name, value in verify(folder, preset=self.preset, notify=notify).items():
             print(f"{name}: {value}")
 
 
-def main(args=None):
+def notify(words: str) -> None:
+    """Say on stderr what is being done: an export takes minutes."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def main(args: Sequence[str] | None = None) -> None:
     """Run one command; an error in what was asked for is one line and exit status 2."""
-    args = sys.argv[1:] if args is None else args
-    verify = args[:1] == ["verify"]
-    command = tyro.cli(
-        Verify if verify else Export,
-        args=args[1:] if verify else args,
-        prog="python -m export verify" if verify else "python -m export",
-        description=None if verify else f"{Export.__doc__} `python -m export verify DIR` checks one.",
+    args = sys.argv[1:] if args is None else list(args)
+    run(lambda: _parse(args).run())
+
+
+def _parse(args: Sequence[str]) -> Export | Verify:
+    if args[:1] == ["verify"]:
+        return tyro.cli(Verify, args=args[1:], prog=f"{PROGRAM} verify")
+    return tyro.cli(
+        Export,
+        args=args,
+        prog=PROGRAM,
+        description=f"{Export.__doc__} `{PROGRAM} verify DIR` checks one.",
     )
-    try:
-        command.run()
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

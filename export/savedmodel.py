@@ -1,22 +1,34 @@
 """Writing a SavedModel: the next numbered version, complete and verified, or not at all.
 
-    models/ddpm/1/saved_model.pb, variables/, assets.extra/tf_serving_warmup_requests, assets.extra/metadata.json
+    models/ddpm/1/saved_model.pb, variables/,
+                  assets.extra/tf_serving_warmup_requests, metadata.json, manifest.json
 
 It is written under a hidden name, which no server looks at, loaded and compared with Python, and renamed.
 """
 
+import os
 import pathlib
-import shutil
-import tempfile
+from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from export import facts, signatures, verify, versions, warmup
-from keras_ddpm import presets
+from keras_ddpm import files, presets
+
+from . import manifest, metadata, signatures, verify, versions, warmup
 
 
-def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
+def export(
+    preset: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    sampling: dict | None = None,
+    every: int = 5,
+    xla: bool = False,
+    if_changed: bool = False,
+    notify: Callable[[str], object] = lambda words: None,
+) -> pathlib.Path:
     """Export a preset's sampler.
 
     Args:
@@ -25,42 +37,48 @@ def export(preset, out, *, sampling=None, every=5, xla=False, if_changed=False):
         sampling: Fields of `SamplingConfig` that replace the preset's own; None leaves them.
         every: The trajectory keeps every k-th state, k >= 1.
         xla: Compile the sampling loop with XLA. A server must then be started with XLA on.
-        if_changed: Write nothing if the highest version has the same weights and settings already.
+        if_changed: Write nothing if the highest version is undamaged and has the same weights and settings already.
+        notify: Called with a few words before each stage.
 
     Returns:
         pathlib.Path of the version.
 
     Raises:
-        ValueError: for an unknown preset or sampler, wrong steps, `every` or w, or if what was written does not draw
-            what `keras_ddpm.sample` draws.
+        ValueError: for an unknown preset or sampler, wrong steps, `every` or w, if there is no higher version, or if
+            what was written does not draw what `keras_ddpm.sample` draws.
         OSError: if the folder cannot be written.
     """
     config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
         raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")
-    found, out = facts.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
-    if if_changed and out.is_dir() and (newest := versions.newest(out)) and facts.read(newest) == found:
+    found, out = metadata.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
+    newest = versions.newest(out) if if_changed else None
+    if newest and metadata.read(newest) == found and manifest.is_intact(newest):
         return newest
+    versions.next_number(out)
+    notify(f"loading {preset}")
     loaded = presets.load_preset(preset, **(sampling or {}))
     functions = signatures.build(loaded.network, loaded.diffusion, config.sampling, metadata=found)
-    out.mkdir(parents=True, exist_ok=True)
+    files.check_folder(out)
     versions.sweep(out)
-    partial = pathlib.Path(tempfile.mkdtemp(prefix=versions.PARTIAL, dir=out))
-    try:
+    with files.partial_folder(out) as partial:
+        notify("writing the graph")
         write(loaded.network, functions, partial)
-        facts.write(partial, found)
+        metadata.write(partial, found)
         warmup.write(partial, found)
-        verify.verify(partial, preset=preset)
+        verify.verify(partial, preset=preset, notify=notify)
+        manifest.write(partial)
         return versions.publish(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def write(network, functions, folder):
+def write(network, functions: dict, folder: pathlib.Path) -> None:
     """Write the SavedModel itself; the first function is also `serving_default`."""
     archive = keras.export.ExportArchive()
     archive.track(network)
     for name, (function, specs) in functions.items():
         archive.add_endpoint(name, function, specs)
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:  # the disk is full
+        raise OSError(f"Cannot write to {str(folder)!r}: {error.message}") from error

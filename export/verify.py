@@ -1,43 +1,56 @@
 """Verification: a SavedModel in a session, as a server runs it, against Python's `Generator`."""
 
+import os
+from collections.abc import Callable
+
 import numpy as np
 
-from export import facts, versions
 from keras_ddpm import presets
 from keras_ddpm.data import to_uint8
-from serving.servable import Servable
+
+from . import metadata, session, versions
 
 W = (None, 0.0, 1.0, 3.0)  # None: the model's own
 DIFFERING = 1e-3  # share of pixels that may round to the next grey level: floats differ by 1e-5 between batch sizes
 SETTINGS = ("sampler", "steps", "eta", "guidance_interval", "threshold")
 
 
-def verify(folder, *, preset=None):
+def verify(
+    folder: str | os.PathLike,
+    *,
+    preset: str | os.PathLike | None = None,
+    notify: Callable[[str], object] = lambda words: None,
+) -> dict:
     """Draw through a SavedModel and through Python, alone and in every batch size, and compare.
 
-    Loading runs the warm-up records, so a bad one fails here as it fails in a server.
+    Loading executes the graph and runs the warm-up records, so a bad one fails here as it fails in a server.
 
     Args:
         folder: A version's folder, or the model's: then the highest version.
         preset: What it was exported from; None: the shipped preset of the name in its metadata.
+        notify: Called with a few words before each stage.
 
     Returns:
         dict: the folder, the metadata, and how many images and pixels were compared, how many pixels differ, and by how
         many grey levels at most.
 
     Raises:
-        ValueError: if there is no version, the preset has other weights, or the pictures are not the same.
+        ValueError: if there is no version, it cannot be loaded, the preset has other weights, or the pictures are not
+            the same.
     """
     folder = versions.find(folder)
-    servable = Servable(folder)
+    notify("loading the graph in a session")
+    servable = session.load(folder)
     try:
-        found = facts.ask(servable)
+        found = metadata.of_loaded(servable)
         generator = _python(found, preset or found["name"], folder)
         requests = _requests(found)
+        notify("drawing through the graph")
         served = [servable.run("sample", request)["image"] for request in requests]
         _check_siblings(servable, requests[0], served[0])
     finally:
         servable.close()
+    notify("drawing in Python")
     drawn = [to_uint8(generator.sample(**request)["image"]) for request in requests]
     differences = np.abs(np.concatenate(served).astype(int) - np.concatenate(drawn))
     differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
@@ -81,7 +94,7 @@ def _check_siblings(servable, request, images):
 
     pngs = servable.run("sample_png", request)["image_bytes"]
     if not all(np.array_equal(tf.io.decode_png(png).numpy(), image) for png, image in zip(pngs, images)):
-        raise ValueError("`sample_png` answers other images than `sample`")
+        raise ValueError("`sample_png` returns other images than `sample`")
     path = servable.run("trajectory", request)
     last = to_uint8(path["x_t"][:, -1]).astype(int)
     if path["t"][0, -1] != -1 or np.abs(last - images).max() > 1:

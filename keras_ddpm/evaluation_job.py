@@ -17,7 +17,7 @@ from keras_ddpm.evaluation.cas import read_pairs
 from keras_ddpm.evaluation.classifier import SHIPPED
 from keras_ddpm.evaluation.clip_presets import PRESETS, load_evaluator
 from keras_ddpm.evaluation.inputs import check_images, check_labels
-from keras_ddpm.request import check_request, in_words, w_of_class
+from keras_ddpm.sampling_request import check_request, in_words, w_of_class
 
 DEFAULT_N = 1_000
 DIGIT_CLIP = "digit_clip"

@@ -1,12 +1,11 @@
 """Pictures for people: grids of images and curves, as PNG."""
 
 import math
-import os
-import pathlib
 
 import numpy as np
 
-from keras_ddpm.whole import whole
+from keras_ddpm import files
+from keras_ddpm.files import check_writable as check_writable
 
 
 def grid(images, *, columns, scale=1, gap=2):
@@ -32,7 +31,7 @@ def grid(images, *, columns, scale=1, gap=2):
 
 
 def write_png(path, image):
-    """Write one image, completely or not at all.
+    """Write one image atomically.
 
     Args:
         path: File to write.
@@ -40,30 +39,19 @@ def write_png(path, image):
     """
     from PIL import Image
 
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         Image.fromarray(image).save(partial, format="PNG")
 
 
 def write_npz(path, **arrays):
-    """Write arrays, completely or not at all.
+    """Write arrays atomically.
 
     Args:
         path: File to write.
         **arrays: NumPy arrays by name.
     """
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         np.savez_compressed(partial, **arrays)
-
-
-def check_writable(path):
-    """Fail before any work is done if a file cannot be written.
-
-    Raises:
-        OSError: naming the path.
-    """
-    path = pathlib.Path(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"Cannot write {str(path)!r}: its folder must exist and be writable, and it must not be a folder")
 
 
 def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale="log"):
@@ -87,5 +75,5 @@ def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale=
     axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize="small")
-    with whole(path) as partial:
+    with files.atomic(path) as partial:
         figure.savefig(partial, dpi=120)

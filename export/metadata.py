@@ -1,19 +1,21 @@
-"""What a SavedModel says of itself: the answer of its `metadata` signature, also as a file beside the graph."""
+"""What a SavedModel says of itself: what its `metadata` signature returns, also as a file beside the graph."""
 
 import dataclasses
 import json
+import os
 import pathlib
 
 import numpy as np
 
-from export.signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
 from keras_ddpm import presets
+
+from .signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
 
 PLACE = "assets.extra/metadata.json"
 
 
-def collect(config, preset, *, every, xla):
-    """The facts of an export.
+def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict:
+    """The metadata of an export.
 
     Args:
         config: `Config`, with the sampling that is exported.
@@ -25,7 +27,7 @@ def collect(config, preset, *, every, xla):
         dict, as JSON has it.
     """
     _, image_shape, num_classes = presets.read_config(preset)
-    facts = {
+    metadata = {
         "name": config.name,
         "weights_sha256": presets.fingerprint(preset),
         "image_shape": image_shape,
@@ -38,24 +40,24 @@ def collect(config, preset, *, every, xla):
         "xla": xla,
         "versions": presets.versions(),
     }
-    return json.loads(json.dumps(facts))
+    return json.loads(json.dumps(metadata))
 
 
-def ask(servable):
-    """What a loaded model answers: the dict of `collect`."""
+def of_loaded(servable) -> dict:
+    """What a loaded model returns: the dict of `collect`."""
     return json.loads(servable.run("metadata", {"digit": np.zeros(1, "int32")})["metadata"][0])
 
 
-def write(folder, facts):
-    """Write the facts into a version's folder."""
-    path = pathlib.Path(folder) / PLACE
+def write(folder: pathlib.Path, metadata: dict) -> None:
+    """Write the metadata into a version's folder."""
+    path = folder / PLACE
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(facts, indent=2) + "\n")
+    path.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
-def read(folder):
-    """The facts of a version's folder, without loading the model; None if it has none that can be read."""
+def read(folder: pathlib.Path) -> dict | None:
+    """The metadata of a version's folder, without loading the model; None if there are none that can be read."""
     try:
-        return json.loads((pathlib.Path(folder) / PLACE).read_text())
+        return json.loads((folder / PLACE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -13,15 +13,14 @@ import pytest
 import tensorflow as tf
 
 import keras_ddpm
-from export import __main__ as command
-from export import facts as export_facts
-from export import savedmodel, signatures, verify
+from export import manifest, savedmodel, signatures, verify, versions
+from export import metadata as export_metadata
+from export.warmup import RECORDS
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
 from serving.servable import Servable
-from serving.warm_up import RECORDS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"  # what the server calls when it starts
 
 
@@ -53,10 +52,10 @@ def test_a_session_draws_what_python_draws(servable, served_preset):
 
 def test_a_row_does_not_depend_on_its_batch(servable):
     request = rows(9, w=1.5)
-    whole = servable.run("trajectory", request)["x_t"]
+    together = servable.run("trajectory", request)["x_t"]
     for chosen in ([4], [8, 0], [2, 2, 5, 7, 1]):
         alone = servable.run("trajectory", part(request, chosen))["x_t"]
-        np.testing.assert_allclose(alone, whole[chosen], atol=1e-4)
+        np.testing.assert_allclose(alone, together[chosen], atol=1e-4)
 
 
 def test_sample_png_holds_the_images_of_sample(servable):
@@ -86,11 +85,11 @@ def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, served_pre
 
 
 def test_metadata_says_how_the_model_samples_in_the_graph_and_beside_it(exported, servable, served_preset):
-    facts = [json.loads(text) for text in servable.run("metadata", {"digit": np.zeros(2, "int32")})["metadata"]]
-    assert facts[0] == facts[1] == export_facts.read(exported / "1")
+    metadata = [json.loads(text) for text in servable.run("metadata", {"digit": np.zeros(2, "int32")})["metadata"]]
+    assert metadata[0] == metadata[1] == export_metadata.read(exported / "1")
     sampling = presets.read_config(served_preset)[0].sampling
-    assert (facts[0]["sampler"], facts[0]["steps"], facts[0]["w"]) == (sampling.sampler, 5, sampling.w)
-    assert facts[0]["guidance_interval"] == list(sampling.guidance_interval) and facts[0]["every"] == 2
+    assert (metadata[0]["sampler"], metadata[0]["steps"], metadata[0]["w"]) == (sampling.sampler, 5, sampling.w)
+    assert metadata[0]["guidance_interval"] == list(sampling.guidance_interval) and metadata[0]["every"] == 2
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,6 @@ try:
 except tf.errors.OpError as error:
     print("refused:", error.message)
 from serving.servable import Servable
-from serving.warm_up import RECORDS
 one = dict(digit=np.zeros(1, "int32"), w=np.ones(1, "float32"), seed=np.zeros(1, "int64"))
 print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
 """
@@ -181,6 +179,12 @@ def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, serv
         verify.verify(exported, preset="mnist")
 
 
+def test_an_export_says_what_it_is_doing(served_preset, tmp_path, without_a_graph):
+    words = []
+    savedmodel.export(served_preset, tmp_path, notify=words.append)
+    assert words == [f"loading {served_preset}", "writing the graph"]
+
+
 def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "SETTINGS", ("steps", "guidance_interval"))  # Python keeps the preset's sampler
     with pytest.raises(ValueError, match=r"draws other images than keras_ddpm\.sample"):
@@ -192,7 +196,7 @@ def test_what_draws_something_else_is_never_published(served_preset, tmp_path, m
 def without_a_graph(monkeypatch):
     """Exports that write an empty file for the graph, where only folders count."""
     monkeypatch.setattr(savedmodel, "write", lambda network, functions, folder: (folder / "saved_model.pb").touch())
-    monkeypatch.setattr(savedmodel.verify, "verify", lambda folder, preset: None)
+    monkeypatch.setattr(savedmodel.verify, "verify", lambda folder, preset, notify: None)
 
 
 def test_nothing_is_exported_twice_if_nothing_changed(served_preset, tmp_path, without_a_graph):
@@ -202,12 +206,21 @@ def test_nothing_is_exported_twice_if_nothing_changed(served_preset, tmp_path, w
     assert savedmodel.export(served_preset, tmp_path).name == "3"
 
 
+def test_a_damaged_version_is_exported_again(served_preset, tmp_path, without_a_graph):
+    first = savedmodel.export(served_preset, tmp_path, if_changed=True)
+    (first / "saved_model.pb").write_bytes(b"damaged")
+    second = savedmodel.export(served_preset, tmp_path, if_changed=True)
+    assert second.name == "2" and savedmodel.export(served_preset, tmp_path, if_changed=True) == second
+    manifest.path_in(second).unlink()
+    assert savedmodel.export(served_preset, tmp_path, if_changed=True).name == "3"
+
+
 def test_a_w_for_each_digit_is_not_exported_but_one_is(tmp_path, without_a_graph):
     with pytest.raises(ValueError, match=r"`w` finite, one for all classes. Received: 5, \(2\.0,"):
         savedmodel.export("mnist_w_of_digit", tmp_path)
     assert not list(tmp_path.iterdir())
     version = savedmodel.export("mnist_w_of_digit", tmp_path, sampling={"w": 2.0})
-    assert export_facts.read(version)["weights_sha256"] == presets.fingerprint("mnist")
+    assert export_metadata.read(version)["weights_sha256"] == presets.fingerprint("mnist")
 
 
 def test_what_a_killed_export_left_is_swept_up_when_it_is_old(served_preset, tmp_path, without_a_graph):
@@ -225,6 +238,17 @@ def test_versions_count_up_and_others_are_left_alone(served_preset, tmp_path, wi
     (tmp_path / "notes").mkdir()
     assert [savedmodel.export(served_preset, tmp_path).name for _ in range(2)] == ["8", "9"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9", "notes"]
+
+
+def test_no_version_is_written_that_no_server_reads(served_preset, tmp_path, without_a_graph):
+    (tmp_path / str(2**63)).mkdir()  # not a version: servers do not look at it
+    (tmp_path / str(2**63 - 2)).mkdir()
+    last = savedmodel.export(served_preset, tmp_path)
+    assert last.name == str(2**63 - 1) and versions.newest(tmp_path) == last
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="There is no version after 9223372036854775807"):
+        savedmodel.export(served_preset, tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_failed_export_leaves_nothing(served_preset, tmp_path, monkeypatch):
@@ -248,23 +272,3 @@ def test_a_killed_export_leaves_no_version(served_preset, tmp_path):
     process.wait()
     assert list(tmp_path.glob(".partial-*"))
     assert not [path for path in tmp_path.iterdir() if path.name.isdecimal()]
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--preset", "nope"], "`preset` must be one of"),
-        (["--sampler", "euler"], "`sampler` must be one of"),
-        (["--steps", "0"], "`steps` must be an integer in 1..1000"),
-        (["--every", "0"], "`every` must be at least 1"),
-        (["--w", "nan"], "`w` finite"),
-        (["verify", "nothing-here"], "must be a SavedModel"),
-    ],
-)
-def test_what_cannot_be_exported_is_one_line_and_status_2(args, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        command.main(args)
-    captured = capsys.readouterr().err
-    assert stop.value.code == 2 and captured.startswith("error: ") and message in captured
-    assert not list(tmp_path.iterdir())

@@ -1,0 +1,58 @@
+"""keras-ddpm sample | train | evaluate | compare | presets | info."""
+
+import sys
+from collections.abc import Sequence
+
+from keras_ddpm import __version__
+from keras_ddpm.cli.run import run
+
+DESCRIPTION = "Class-conditional diffusion: draw digits, train, measure. --version prints the version."
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one command.
+
+    Args:
+        args: Arguments; those of the process if None.
+
+    Raises:
+        SystemExit: see `keras_ddpm.cli.run.run`.
+    """
+    args = sys.argv[1:] if args is None else list(args)
+    run(lambda: _dispatch(args))
+
+
+def _dispatch(args: Sequence[str]) -> None:
+    if args == ["--version"]:
+        print(f"keras_ddpm {__version__}")
+        return
+    program = "python -m keras_ddpm" if sys.argv[0].endswith("__main__.py") else "keras-ddpm"
+    if args[:1] == ["train"]:  # its options' defaults are those of the file that one of them names
+        from keras_ddpm.cli import train
+
+        train.run(args[1:], program=f"{program} train")
+        return
+    import tyro
+
+    tyro.extras.subcommand_cli_from_dict(_commands(), prog=program, description=DESCRIPTION, args=args).run()
+
+
+def _commands() -> dict:
+    from keras_ddpm.cli.info import Info
+    from keras_ddpm.cli.presets import Presets
+    from keras_ddpm.cli.sample import Sample
+    from keras_ddpm.cli.train import Train
+    from keras_ddpm.evaluate import Compare, Evaluate
+
+    return {
+        "sample": Sample,
+        "train": Train,
+        "evaluate": Evaluate,
+        "compare": Compare,
+        "presets": Presets,
+        "info": Info,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""keras-ddpm presets: what is shipped."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Presets:
+    """List the shipped presets."""
+
+    def run(self) -> None:
+        from keras_ddpm import presets
+        from keras_ddpm.sampling_request import in_words
+
+        for name in presets.names():
+            config, image_shape, num_classes = presets.read_config(name)
+            s = config.sampling
+            shape = " x ".join(map(str, image_shape))
+            print(f"{name}: {shape}, {num_classes} classes; w = {in_words(s.w)}, {s.sampler}, {s.steps} steps")

@@ -1,0 +1,116 @@
+"""keras-ddpm sample: digits into a PNG, or into an .npz file."""
+
+import dataclasses
+import math
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+import tyro
+
+MAX_IMAGES = 100_000
+MAX_PIXELS = 50_000_000
+MAX_COLUMNS = 20  # unless asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Draw digits into a PNG, a row for each digit, or into an .npz file, for `evaluate --images`."""
+
+    digits: tyro.conf.Positional[tuple[int, ...]] = ()
+    """One digit or several, such as 7 or 0 1 2."""
+    w: float | None = None
+    """Guidance: 0 ignores the digit, 1 is the conditional model, more is more typical. Default: the preset's."""
+    n: int = 1
+    """Images of each digit. At most 100,000 images in all."""
+    out: pathlib.Path = pathlib.Path("digits.png")
+    """A .png, or an .npz with `images` (uint8, N x H x W x C), `labels` and `seed`."""
+    seed: int | None = None
+    """Seed of the first image, 0 ... 2^63 - 1; the others follow. Default: fresh."""
+    sampler: str | None = None
+    """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
+    steps: int | None = None
+    """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
+    preset: str = "mnist"
+    """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
+    scale: int = 2
+    """Side of a pixel in the PNG."""
+    columns: int | None = None
+    """Images in a row of the PNG. Default: n, at most 20, and each digit begins a new row."""
+
+    def run(self) -> None:
+        self._check()
+        from keras_ddpm import files, presets
+
+        files.check_writable(self.out)
+        self._check_page(presets.read_config(self.preset)[1])
+        from keras_ddpm import api, pictures
+        from keras_ddpm.sampling_request import fresh_seeds
+
+        digit = np.repeat(self.digits, self.n)
+        first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
+        seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
+        settings = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        with _progress(digit.size) as bar:
+            images = api.sample(digit, self.w, seed=seed, progress=bar.update, **settings)
+        images = images[..., None] if images.ndim == 3 else images
+        if self.out.suffix.lower() == ".npz":
+            pictures.write_npz(self.out, images=images, labels=digit, seed=np.array(seed))
+        else:
+            pictures.write_png(self.out, self._page(images))
+        print(f"{self.out}: {in_words(first, digit.size)}")
+
+    def _check(self) -> None:
+        """What can be checked without the preset."""
+        if not self.digits:
+            raise ValueError("`digits` must be one digit or several. Received: none. Try: keras-ddpm sample 7")
+        for name in ("n", "scale", "columns"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {value}")
+        if self.n * len(self.digits) > MAX_IMAGES:
+            raise ValueError(
+                f"`n` must be at most {MAX_IMAGES // len(self.digits)}, for {MAX_IMAGES:,} images in all: call again "
+                f"with another --seed for more. Received: {self.n}"
+            )
+        if self.out.suffix.lower() not in (".png", ".npz"):
+            raise ValueError(f"`out` must end in .png or .npz. Received: {str(self.out)!r}")
+
+    def _check_page(self, image_shape: tuple[int, ...]) -> None:
+        """A PNG that nothing can open is found before any work."""
+        if self.out.suffix.lower() == ".npz":
+            return
+        columns, a_digit_a_row = self._layout()
+        rows = math.ceil(self.n / columns) * len(self.digits) if a_digit_a_row else self.n * len(self.digits) / columns
+        height, width = (math.ceil(count) * side * self.scale for count, side in zip((rows, columns), image_shape))
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"A PNG must have at most {MAX_PIXELS // 10**6} million pixels: lower `scale`, `n` or `columns`, or "
+                f"write an .npz. Received: {width} x {height} pixels"
+            )
+
+    def _layout(self) -> tuple[int, bool]:
+        """Images in a row, and whether each digit begins a new one."""
+        return (min(self.n, MAX_COLUMNS), True) if self.columns is None else (self.columns, False)
+
+    def _page(self, images: np.ndarray) -> np.ndarray:
+        from keras_ddpm import pictures
+
+        columns, a_digit_a_row = self._layout()
+        if a_digit_a_row:
+            images = images.reshape(len(self.digits), self.n, *images.shape[1:])
+            blank = ((0, 0), (0, -self.n % columns), (0, 0), (0, 0), (0, 0))
+            images = np.pad(images, blank, constant_values=255).reshape(-1, *images.shape[2:])
+        return pictures.grid(images, columns=columns, scale=self.scale)
+
+
+def in_words(first: int, count: int) -> str:
+    """How many images were drawn, and from which seeds."""
+    return f"1 image, seed {first}" if count == 1 else f"{count} images, seeds {first} to {first + count - 1}"
+
+
+def _progress(total: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="image", disable=total < 256 or not sys.stderr.isatty())
