@@ -1,0 +1,106 @@
+"""Ways to spoil a digit that the digit CLIP was never trained on, to find out what it really sees.
+
+The first two leave a visibly bad digit. The others are subtle: they are here because the digit CLIP misses them, and
+a reader should know.
+
+    y = spoil(x, rng)        x, y: uint8 (N, H, W, 1)
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from keras_ddpm.evaluation.corruptions.degradations import to_uint8
+
+
+def motion_blur(images, rng, *, length=9):
+    """Drags each image along a row, a column or a diagonal.
+
+    Args:
+        images: uint8 array (N, H, W, 1).
+        rng: `numpy.random.Generator`.
+        length: pixels dragged over.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    eye = np.eye(length)
+    level = np.zeros_like(eye)
+    level[length // 2] = 1.0
+    kernels = [kernel / length for kernel in (level, level.T, eye, eye[::-1])]
+    chosen = rng.integers(len(kernels), size=len(images))
+    dragged = [ndimage.convolve(x[..., 0].astype("float32"), kernels[k]) for x, k in zip(images, chosen, strict=True)]
+    return to_uint8(np.stack(dragged)[..., None])
+
+
+def pixelate(images, rng, *, cell=4):
+    """Replaces cells by their mean.
+
+    Args:
+        images: uint8 array (N, H, W, 1), H and W multiples of `cell`.
+        rng: unused; every function here takes one.
+        cell: side of a cell, in pixels.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    n, h, w, c = images.shape
+    means = images.reshape(n, h // cell, cell, w // cell, cell, c).mean(axis=(2, 4))
+    return to_uint8(means.repeat(cell, axis=1).repeat(cell, axis=2))
+
+
+def mirror(images, rng):
+    """Swaps left and right.
+
+    Args:
+        images: uint8 array (N, H, W, 1).
+        rng: unused.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    return images[:, :, ::-1]
+
+
+def small_gap(images, rng, *, side=3):
+    """Erases a small square around one stroke pixel.
+
+    Args:
+        images: uint8 array (N, H, W, 1), each with at least one pixel above 127.
+        rng: `numpy.random.Generator`.
+        side: side of the square, odd, in pixels.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    result = images.copy()
+    for x in result:
+        row, column = rng.choice(np.argwhere(x[..., 0] > 127))
+        half = side // 2
+        x[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = 0
+    return result
+
+
+def thicken(images, rng):
+    """Grows strokes by one pixel on each side.
+
+    Args:
+        images: uint8 array (N, H, W, 1).
+        rng: unused.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    return ndimage.grey_dilation(images, size=(1, 3, 3, 1))
+
+
+def erode(images, rng):
+    """Shrinks strokes: each pixel takes the least value of itself and its right and lower neighbours.
+
+    Args:
+        images: uint8 array (N, H, W, 1).
+        rng: unused.
+
+    Returns:
+        uint8 array (N, H, W, 1).
+    """
+    return ndimage.grey_erosion(images, size=(1, 2, 2, 1))

@@ -1,0 +1,31 @@
+"""The plainest look at images: how bright, how much ink, how much that is neither ink nor paper.
+
+A digit of MNIST is about 80 % black (below 10), 5 to 10 % white (245 and up) and the rest edges. A grey ground shows as
+too little black, saturation under strong guidance as too much white, blur as too much in between.
+"""
+
+from keras_ddpm.evaluation.arrays import check_images, check_labels
+
+
+def pixels(images, labels):
+    """Yields brightness, contrast, and the shares of black, white and grey pixels.
+
+    Args:
+        images: uint8, (N, 28, 28, 1).
+        labels: int, (N,). Not looked at beyond their validity.
+
+    Returns:
+        Iterator of `("pixel_mean", m)` and `("pixel_std", s)` in [0, 1], `("black", share)`, `("white", share)`,
+        `("grey", share)`.
+
+    Raises:
+        ValueError: If images or labels are not as described.
+    """
+    check_images(images)
+    check_labels(labels, images)
+    black, white = float((images < 10).mean()), float((images >= 245).mean())
+    yield "pixel_mean", float(images.mean() / 255)
+    yield "pixel_std", float(images.std() / 255)
+    yield "black", black
+    yield "white", white
+    yield "grey", 1.0 - black - white

@@ -1,0 +1,1 @@
+"""Reports for people: the HTML page, its plots, and two reports side by side."""

@@ -1,0 +1,133 @@
+"""The page's plots, as SVG small enough to stand inside the page, and large enough in type to be read on a phone."""
+
+import base64
+import io
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from keras_ddpm.evaluation.probes.recognition import CLAIMS
+
+MODEL, REAL, CLAIM = "#1f5fa8", "#8a8a8a", "#e8b34a"
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "keras_ddpm", "font.family": "sans-serif", "font.size": 10}
+
+
+def curves_plot(section, *, x_label, claim=None):
+    """Accuracy, and F1 of each digit, along the process.
+
+    Args:
+        section: One of what `report.recognition_section` returns.
+        x_label: Name of the axis.
+        claim: Key of `CLAIMS` whose interval is shaded; None for none.
+
+    Returns:
+        SVG text.
+    """
+    figure, axes = _panel()
+    if claim:
+        axes.axvspan(*CLAIMS[claim], color=CLAIM, alpha=0.35, lw=0, label="the original report's claim")
+    f1 = np.array(section["f1"], dtype="float64")  # (S, 10)
+    for digit, color in enumerate(_digit_colours()):
+        axes.plot(section["progress"], f1[:, digit], color=color, lw=0.9, label=f"F1 of {digit}")
+    axes.plot(section["progress"], section["accuracy"], color="black", lw=2.2, label="accuracy, all")
+    axes.axhline(0.1, color="0.6", lw=0.8, ls=":")
+    axes.set(xlabel=x_label, ylabel="accuracy, F1", xlim=(0, 1), ylim=(-0.02, 1.02))
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def health_plot(steps, table, *, name):
+    """Mean, one standard deviation around it, smallest and largest value over the steps.
+
+    Args:
+        steps: (S,), descending timesteps.
+        table: (S, 4), mean, std, min, max; not finite where the process broke.
+        name: The quantity.
+
+    Returns:
+        SVG text.
+    """
+    mean, std, low, high = np.ma.masked_invalid(np.array(table, dtype="float64")).T
+    figure, axes = _panel(height=2.5)
+    axes.fill_between(steps, low, high, color=MODEL, alpha=0.12, lw=0, label="min to max")
+    axes.fill_between(steps, mean - std, mean + std, color=MODEL, alpha=0.35, lw=0, label="mean ± std")
+    axes.plot(steps, mean, color=MODEL, lw=1.8, label="mean")
+    for edge in (-1, 1):
+        axes.axhline(edge, color="0.5", lw=0.8, ls=":")
+    axes.set(xlabel="t, from noise to image", title=name)
+    axes.invert_xaxis()
+    axes.legend(fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def bars(names, model, real, *, y_label):
+    """Model beside real, a pair of bars for each name.
+
+    Args:
+        names: Labels of the pairs.
+        model, real: As many numbers.
+        y_label: Name of the axis.
+
+    Returns:
+        SVG text.
+    """
+    figure, axes = _panel(height=2.5)
+    x = np.arange(len(names))
+    axes.bar(x - 0.2, model, 0.4, color=MODEL, label="this model")
+    axes.bar(x + 0.2, real, 0.4, color=REAL, label="real test images")
+    axes.set_xticks(x, names)
+    axes.set(ylabel=y_label, ylim=(0, 105), xlabel="digit")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def mosaic(images, *, columns, gap=2):
+    """Images side by side as a PNG.
+
+    Args:
+        images: uint8 (N, H, W, 1).
+        columns: Images in a row.
+        gap: Pixels between them.
+
+    Returns:
+        The file's bytes.
+    """
+    from PIL import Image
+
+    height, width = images.shape[1] + gap, images.shape[2] + gap
+    rows = -(-len(images) // columns)
+    page = np.full((rows * height - gap, columns * width - gap), 255, dtype="uint8")
+    for i, image in enumerate(images):
+        top, left = i // columns * height, i % columns * width
+        page[top : top + images.shape[1], left : left + images.shape[2]] = image[..., 0]
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, format="PNG")
+    return file.getvalue()
+
+
+def data_uri(content, kind):
+    """Bytes or text as an address that holds them, so that a page needs no other file."""
+    content = content.encode() if isinstance(content, str) else content
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _panel(*, height=3.6):
+    figure = Figure(figsize=(4.6, height), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _digit_colours():
+    import matplotlib
+
+    return matplotlib.colormaps["tab10"].colors
+
+
+def _svg(figure):
+    file = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""What is looked at along the process: recognition of digits, numerical health."""
