@@ -1,14 +1,14 @@
-"""Every known-bad generator is caught by the metric that is there to catch it, and real images by none."""
+"""Every broken generator is detected by the metrics meant for it, and the sensitivity table says so."""
 
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import bad, catch
-from keras_ddpm.evaluation.corruptions.sensitivity import caught, markdown, measure
-from keras_ddpm.evaluation.metrics import bind
+from keras_ddpm.evaluation.corruptions import broken_generators
+from keras_ddpm.evaluation.metrics import bind, sensitivity
+from keras_ddpm.evaluation.metrics.sensitivity import detects, markdown, measure
 
 N = 400
-CATCHES = {
+DETECTED = {
     "blobs": ["accuracy", "frechet_distance", "precision", "grey"],
     "blurred": ["frechet_distance", "grey"],
     "noise": ["accuracy", "frechet_distance", "precision", "coverage", "grey"],
@@ -23,7 +23,7 @@ CATCHES = {
     "copies": ["memorised", "memorised_in_pixels", "nearest_training"],
     "shifted copies": ["nearest_training"],
 }
-MISSES = {
+MISSED = {
     "one image a digit": ["accuracy"],
     "wrong labels": ["frechet_distance", "kernel_distance", "precision", "recall", "coverage"],
     "4 and 9 swapped": ["frechet_distance", "precision", "recall"],
@@ -39,16 +39,16 @@ def measured(mnist):
     return measure(test, training, metrics=metrics, n=N)
 
 
-@pytest.mark.parametrize(("generator", "metric"), [(g, m) for g, names in CATCHES.items() for m in names])
-def test_is_caught(measured, generator, metric):
+@pytest.mark.parametrize(("generator", "metric"), [(g, m) for g, names in DETECTED.items() for m in names])
+def test_a_fault_is_detected(measured, generator, metric):
     real, values = measured
-    assert caught(values[generator][metric], real[metric]), (values[generator][metric], real[metric])
+    assert detects(values[generator][metric], real[metric]), (values[generator][metric], real[metric])
 
 
-@pytest.mark.parametrize(("generator", "metric"), [(g, m) for g, names in MISSES.items() for m in names])
-def test_is_not_caught_and_the_docs_say_so(measured, generator, metric):
+@pytest.mark.parametrize(("generator", "metric"), [(g, m) for g, names in MISSED.items() for m in names])
+def test_a_fault_is_missed_and_the_docs_say_so(measured, generator, metric):
     real, values = measured
-    assert not caught(values[generator][metric], real[metric]), (values[generator][metric], real[metric])
+    assert not detects(values[generator][metric], real[metric]), (values[generator][metric], real[metric])
 
 
 @pytest.mark.parametrize("generator", ["blobs", "noise", "one image a digit"])
@@ -62,8 +62,8 @@ def test_density_does_not_fall_under_collapse(measured):
     assert values["one image a digit"]["density"] >= real["density"].mean()
 
 
-def test_every_generator_has_its_catch():
-    assert set(CATCHES) == set(bad.FROM_ANY) | set(bad.FROM_TRAINING)
+def test_every_broken_generator_has_a_metric_that_detects_it():
+    assert set(DETECTED) == set(broken_generators.FROM_ANY) | set(broken_generators.FROM_TRAINING)
 
 
 def test_the_table_names_every_metric_on_every_row(measured):
@@ -72,12 +72,12 @@ def test_the_table_names_every_metric_on_every_row(measured):
     assert all(name in row for name in real for row in rows)
 
 
-@pytest.mark.parametrize("name", sorted(bad.FROM_ANY | bad.FROM_TRAINING))
-def test_a_bad_generator_keeps_shape_dtype_and_its_arguments(name):
+@pytest.mark.parametrize("name", sorted(broken_generators.FROM_ANY | broken_generators.FROM_TRAINING))
+def test_a_broken_generator_keeps_shape_and_dtype_and_leaves_its_arguments_alone(name):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 28, 28, 1), dtype="uint8"), np.arange(40, dtype="int32") % 10
     before = images.copy(), labels.copy()
-    x, y = (bad.FROM_ANY | bad.FROM_TRAINING)[name](images, labels, rng=rng)
+    x, y = (broken_generators.FROM_ANY | broken_generators.FROM_TRAINING)[name](images, labels, rng=rng)
     assert (x.shape, x.dtype, y.shape, y.dtype) == (images.shape, images.dtype, labels.shape, labels.dtype)
     assert y.min() >= 0 and y.max() <= 9
     np.testing.assert_array_equal(images, before[0])
@@ -86,13 +86,13 @@ def test_a_bad_generator_keeps_shape_dtype_and_its_arguments(name):
 
 def test_a_page_without_marks_is_refused_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "page.md").write_text("no marks")
-    monkeypatch.setattr(catch, "load", lambda *args: pytest.fail("work was done"))
-    with pytest.raises(SystemExit, match="has not both marks"):
-        catch.main(["--into", str(tmp_path / "page.md")])
+    monkeypatch.setattr(sensitivity, "load", lambda *args: pytest.fail("work was done"))
+    with pytest.raises(SystemExit, match="must contain both marks"):
+        sensitivity.main(["--into", str(tmp_path / "page.md")])
     assert (tmp_path / "page.md").read_text() == "no marks"
 
 
 def test_wrong_labels_are_all_wrong():
     labels = np.arange(1000, dtype="int32") % 10
-    _, y = bad.wrong_labels(np.zeros((1000, 1)), labels, rng=np.random.default_rng(0))
+    _, y = broken_generators.wrong_labels(np.zeros((1000, 1)), labels, rng=np.random.default_rng(0))
     assert not np.any(y == labels)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from keras_ddpm.augment import distort, draw_affine
-from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 from keras_ddpm.evaluation.judges.classifier import (
     ARCHITECTURES,
     SHIPPED,
     DigitClassifier,
     build_network,
     load_classifier,
-    remember,
 )
 from keras_ddpm.evaluation.judges.train_classifier import save, train_classifier
+from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 
 
 def random_images(count, seed=0):
@@ -63,14 +63,14 @@ def test_missing_weights_say_how_to_train_them(tmp_path):
         load_classifier(tmp_path / "none.weights.h5")
 
 
-def test_remembering_asks_once_for_the_same_content():
+def test_memoizing_computes_the_same_content_once():
     asked = []
 
     def classifier(images):
         asked.append(len(images))
         return images, images
 
-    look = remember(classifier)
+    look = memoize(classifier)
     first = look(random_images(4))
     assert look(random_images(4)) is first
     look(random_images(4, seed=1))

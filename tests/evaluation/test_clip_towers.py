@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras_cv.models import feature_extractor
 
-from keras_ddpm.evaluation import clip
+from keras_ddpm.evaluation.judges import clip_towers as clip
+from keras_ddpm.evaluation.judges.caption_scores import caption_shares, score_logits, zero_shot_hits
 from keras_ddpm.evaluation.judges.clip_captions import (
     END,
     OPENAI_VOCABULARY,
@@ -15,7 +16,7 @@ from keras_ddpm.evaluation.judges.clip_captions import (
     captions,
     token_ids,
 )
-from keras_ddpm.evaluation.metrics.clip_scores import caption_shares, clip_scores, score_logits, zero_shot_hits
+from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 
 VOCABULARY_SIZE, CONTEXT = 49408, 11
 
@@ -153,7 +154,7 @@ def test_an_image_scores_the_same_alone_and_in_a_batch(image_encoder, text_encod
         np.testing.assert_allclose(_numpy(alone)[0], together[i], atol=1e-5)
 
 
-def test_mask_hides_exactly_the_later_tokens():
+def test_the_mask_hides_exactly_the_later_tokens():
     mask = _numpy(clip.causal_mask(4))
     assert np.all(mask[np.tril_indices(4)] == 0.0)
     assert np.all(mask[np.triu_indices(4, k=1)] <= -1e8)

@@ -1,10 +1,10 @@
-"""Laws of the ways to spoil a digit."""
+"""Laws of the ways to degrade a digit."""
 
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import clip_unseen, degradations
-from keras_ddpm.evaluation.corruptions.clip_reference import REFERENCES, reference_scores
+from keras_ddpm.evaluation.corruptions import degradations, unseen
+from keras_ddpm.evaluation.metrics.clip_reference import REFERENCES, reference_scores
 
 ONE = [
     degradations.blur,
@@ -13,13 +13,13 @@ ONE = [
     degradations.blobs,
     degradations.shuffle_cells,
     degradations.erase_bands,
-    clip_unseen.motion_blur,
-    clip_unseen.pixelate,
+    unseen.motion_blur,
+    unseen.pixelate,
     degradations.salt_and_pepper,
-    clip_unseen.mirror,
-    clip_unseen.small_gap,
-    clip_unseen.thicken,
-    clip_unseen.erode,
+    unseen.mirror,
+    unseen.small_gap,
+    unseen.thicken,
+    unseen.erode,
 ]
 TWO = [degradations.cross_fade, degradations.splice]
 
@@ -29,22 +29,22 @@ def digits(mnist):
     return tuple(array[:64] for array in mnist["train"])
 
 
-@pytest.mark.parametrize("spoil", ONE, ids=lambda f: f.__name__)
-def test_spoilt_images_keep_shape_and_type_and_follow_the_seed(spoil, digits):
+@pytest.mark.parametrize("degrade", ONE, ids=lambda f: f.__name__)
+def test_degraded_images_keep_shape_and_type_and_follow_the_seed(degrade, digits):
     images, before = digits[0], digits[0].copy()
-    a, b = (spoil(images, np.random.default_rng(3)) for _ in range(2))
+    a, b = (degrade(images, np.random.default_rng(3)) for _ in range(2))
     assert a.shape == images.shape and a.dtype == np.uint8
     np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(images, before)
     assert np.any(a != images)
 
 
-@pytest.mark.parametrize("spoil", TWO, ids=lambda f: f.__name__)
-def test_mixed_images_lie_between_their_two_sources(spoil, digits):
+@pytest.mark.parametrize("degrade", TWO, ids=lambda f: f.__name__)
+def test_mixed_images_lie_between_their_two_sources(degrade, digits):
     images, labels = digits
     rng = np.random.default_rng(3)
     others = images[degradations.partners(labels, rng)]
-    mixed = spoil(images, others, rng)
+    mixed = degrade(images, others, rng)
     assert mixed.shape == images.shape and mixed.dtype == np.uint8
     assert np.all(mixed >= np.minimum(images, others)) and np.all(mixed <= np.maximum(images, others))
 

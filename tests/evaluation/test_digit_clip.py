@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import clip, clip_reference, digit_clip, train_digit_clip
+from keras_ddpm.evaluation.judges import clip_towers as clip
+from keras_ddpm.evaluation.judges import digit_clip, train_digit_clip
+from keras_ddpm.evaluation.metrics import clip_reference
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 
 SMALL = {"width": 16, "layers": 1, "heads": 2, "text_width": 8, "text_layers": 1, "text_heads": 1, "embed_dim": 8}
@@ -47,9 +49,9 @@ def test_photo_blurry_and_clear_sum_to_a_hundred(rows):
 
 def test_scores_do_not_depend_on_the_batch(mnist):
     images, labels = (array[:60] for array in mnist["test"])
-    whole = dict(clip_scores(images, labels, batch_size=60))
-    pieces = dict(clip_scores(images, labels, batch_size=7))
-    assert whole == pytest.approx(pieces, abs=1e-3)
+    at_once = dict(clip_scores(images, labels, batch_size=60))
+    in_batches = dict(clip_scores(images, labels, batch_size=7))
+    assert at_once == pytest.approx(in_batches, abs=1e-3)
 
 
 def test_scores_do_not_depend_on_the_global_precision(mnist):
@@ -106,8 +108,8 @@ def test_loss_is_two_cross_entropies():
 def test_targets_are_shares():
     labels = np.arange(10)
     clear = train_digit_clip.clear_targets(labels)
-    kinds = [*train_digit_clip.SPOILERS, "blur", "noise"]
-    for q in (clear, train_digit_clip.spoilt_targets(labels, kinds)):
+    kinds = [*train_digit_clip.DEGRADATIONS, "blur", "noise"]
+    for q in (clear, train_digit_clip.degraded_targets(labels, kinds)):
         np.testing.assert_allclose(q.sum(axis=1), 1.0, rtol=1e-5)
     # A clear digit is no blurry image of itself, but is a blurry image of every other.
     blurry = clear[:, 10:20]

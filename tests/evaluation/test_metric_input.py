@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from keras_ddpm.evaluation.arrays import check_images, check_labels, read_images
 from keras_ddpm.evaluation.metrics.accuracy import accuracy, confusion
-from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score, read_pairs
+from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 from keras_ddpm.evaluation.metrics.diversity import diversity
 from keras_ddpm.evaluation.metrics.frechet import distances
-from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.metrics.manifold import manifold
 from keras_ddpm.evaluation.metrics.memorisation import memorisation, memorisation_in_pixels
 from keras_ddpm.evaluation.metrics.pixels import pixels
@@ -37,7 +37,7 @@ METRICS = {
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-def test_every_metric_refuses_what_is_not_images_with_labels(metric):
+def test_every_metric_rejects_what_is_not_images_with_labels(metric):
     with pytest.raises(ValueError, match=r"must have shape \(N, 28, 28, 1\).*Add a channel axis"):
         metric(IMAGES[..., 0], LABELS)
     with pytest.raises(ValueError, match=r"uint8 in 0..255. Received: float32 in \[0, 0\]"):
@@ -88,4 +88,4 @@ def test_one_hot_labels_are_refused():
 def test_a_file_without_labels_is_named(tmp_path):
     np.savez(tmp_path / "x.npz", images=IMAGES)
     with pytest.raises(ValueError, match="must hold `images` and `labels`"):
-        read_pairs(tmp_path / "x.npz")
+        read_images(tmp_path / "x.npz")

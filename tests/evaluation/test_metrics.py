@@ -67,7 +67,9 @@ def test_two_nearest_is_a_sorted_brute_force():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(6, 4)), rng.normal(size=(11, 4))
     expected = np.sort(np.linalg.norm(x[:, None] - y[None], axis=2), axis=1)[:, :2]
-    np.testing.assert_allclose(two_nearest(x, y), expected)
+    distances, indices = two_nearest(x, y)
+    np.testing.assert_allclose(distances, expected)
+    np.testing.assert_allclose(np.linalg.norm(x[:, None] - y[indices], axis=2), expected)
 
 
 def test_the_ratio_test():

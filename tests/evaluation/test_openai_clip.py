@@ -1,4 +1,4 @@
-"""The path to OpenAI's weights, walked offline with a tiny model in a hub cache."""
+"""Loading OpenAI's weights, tested offline with a tiny model in a hub cache."""
 
 import json
 import logging
@@ -9,7 +9,8 @@ import keras_cv
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import clip, clip_presets
+from keras_ddpm.evaluation.judges import clip_towers as clip
+from keras_ddpm.evaluation.judges import openai_clip
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 
 HANDLE = "keras/clip/keras/clip-vit-base-patch32/6"
@@ -60,7 +61,7 @@ def tiny_preset(tmp_path, monkeypatch, no_network):
 def test_a_preset_loads_from_a_cache_without_network(tiny_preset, caplog):
     images, labels = _images(20)
     with caplog.at_level(logging.INFO):
-        evaluator = clip_presets.load_evaluator("clip-vit-base-patch32", images=images, labels=labels)
+        evaluator = openai_clip.load_evaluator("clip-vit-base-patch32", images=images, labels=labels)
     assert evaluator.name == "clip-vit-base-patch32"
     assert "patch kernel" in caplog.text and "of 20 real digits" in caplog.text
     for tower in ("image_encoder", "text_encoder"):
@@ -77,7 +78,7 @@ def test_an_evaluator_is_float32_under_a_mixed_policy(tiny_preset):
     images, labels = _images(10)
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        evaluator = clip_presets.load_clip_preset(images, labels)
+        evaluator = openai_clip.load_clip_preset(images, labels)
         features = clip.text_features(evaluator, ["a photo of the digit 1"])
         assert keras.config.dtype_policy().name == "mixed_float16"
     finally:
@@ -87,21 +88,21 @@ def test_an_evaluator_is_float32_under_a_mixed_policy(tiny_preset):
 
 def test_without_weights_the_error_says_what_to_do(tmp_path, monkeypatch, no_network):
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
-    with pytest.raises(RuntimeError, match="clip-vit-base-patch32") as caught:
-        clip_presets.load_evaluator("clip-vit-base-patch32", images=_images(1)[0], labels=[0])
-    assert "KAGGLEHUB_CACHE" in str(caught.value) and "digit_clip" in str(caught.value)
+    with pytest.raises(RuntimeError, match="clip-vit-base-patch32") as raised:
+        openai_clip.load_evaluator("clip-vit-base-patch32", images=_images(1)[0], labels=[0])
+    assert "KAGGLEHUB_CACHE" in str(raised.value) and "digit_clip" in str(raised.value)
 
 
 def test_unknown_evaluators_are_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"digit_clip.*clip-vit-base-patch32.*'clip'"):
-        clip_presets.load_evaluator("clip")
+        openai_clip.load_evaluator("clip")
     with pytest.raises(ValueError, match="500 real"):
-        clip_presets.load_evaluator("clip-vit-base-patch32")
+        openai_clip.load_evaluator("clip-vit-base-patch32")
 
 
 @pytest.mark.parametrize("stored", ["as stored", "transposed"])
 def test_the_better_orientation_of_the_patch_kernel_is_kept(stored, mnist, caplog):
-    from keras_ddpm.evaluation import digit_clip
+    from keras_ddpm.evaluation.judges import digit_clip
 
     images, labels = (array[:200] for array in mnist["test"])
     evaluator = digit_clip.load_digit_clip.__wrapped__()
@@ -109,7 +110,7 @@ def test_the_better_orientation_of_the_patch_kernel_is_kept(stored, mnist, caplo
     right = keras.ops.convert_to_numpy(kernel)
     kernel.assign(right if stored == "as stored" else right.transpose(1, 0, 2, 3))
     with caplog.at_level(logging.INFO):
-        accuracy = clip_presets.orient_patch_kernel(evaluator, images, labels)
+        accuracy = openai_clip.orient_patch_kernel(evaluator, images, labels)
     assert max(accuracy, key=accuracy.get) == stored
     assert f"patch kernel {stored}" in caplog.text
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(kernel), right)

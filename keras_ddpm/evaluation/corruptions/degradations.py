@@ -1,7 +1,7 @@
-"""Ways to spoil a digit, as pure functions of arrays.
+"""Ways to degrade a digit, as pure functions of arrays. The digit CLIP was trained on all but `salt_and_pepper`.
 
-A metric is only worth its answer on images that are known to be bad. Each function takes clean digits and a generator
-and returns spoilt ones of the same shape; severities start where a person sees the damage.
+A metric should be tested on images that are known to be bad. Each function takes clean digits and a random generator
+and returns degraded ones of the same shape; the severities start where a person notices the damage.
 
     y = degrade(x, rng)               x, y: uint8 (N, H, W, 1)
     y = degrade(x, others, rng)       `others` are images of another digit, see `partners`
@@ -16,11 +16,11 @@ import numpy as np
 from scipy import ndimage
 
 
-def to_uint8(values):
-    """Rounds and clips values in [0, 255] units.
+def grey_levels(values: np.ndarray) -> np.ndarray:
+    """Rounds grey levels and clips them to 0..255.
 
     Args:
-        values: float array in units of grey levels, any shape; may overshoot.
+        values: float array of any shape.
 
     Returns:
         uint8 array of the same shape.
@@ -28,18 +28,18 @@ def to_uint8(values):
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def partners(labels, rng):
-    """Draws, for each image, another image whose digit differs.
+def partners(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each image, a random image of another digit.
 
     Args:
         labels: int array (N,), at least two different values.
         rng: `numpy.random.Generator`.
 
     Returns:
-        int array (N,) of indices with `labels[result] != labels` everywhere.
+        Indices, int array (N,); `labels[result] != labels` everywhere.
 
     Raises:
-        ValueError: when all labels are equal.
+        ValueError: if all labels are equal.
     """
     labels = np.asarray(labels)
     order = np.argsort(labels, kind="stable")
@@ -49,45 +49,47 @@ def partners(labels, rng):
     if len(values) < 2:
         raise ValueError(f"`labels` must hold at least two different digits. Received: only {values.tolist()}")
     group = np.searchsorted(values, labels)
-    # Sorted by digit, the images of other digits follow one's own group cyclically: step past it.
+    # Sorted by digit, the other digits follow an image's own group cyclically: skip that group.
     steps = rng.integers(0, len(labels) - counts[group])
     return order[(starts[group] + counts[group] + steps) % len(labels)]
 
 
-def blur(images, rng, *, sigma=(1.3, 3.0)):
+def blur(images: np.ndarray, rng: np.random.Generator, *, sigma: tuple[float, float] = (1.3, 3.0)) -> np.ndarray:
     """Blurs each image with a Gaussian.
 
     Args:
         images: uint8 array (N, H, W, 1).
         rng: `numpy.random.Generator`.
-        sigma: range of the standard deviation, in pixels.
+        sigma: Range of the standard deviation, in pixels.
 
     Returns:
         uint8 array (N, H, W, 1).
     """
     widths = rng.uniform(*sigma, size=len(images))
     blurred = [ndimage.gaussian_filter(x.astype("float32"), (s, s, 0)) for x, s in zip(images, widths, strict=True)]
-    return to_uint8(np.reshape(blurred, images.shape))
+    return grey_levels(np.reshape(blurred, images.shape))
 
 
-def diffuse(images, rng, *, alpha_bar=(0.15, 0.85)):
+def diffuse(
+    images: np.ndarray, rng: np.random.Generator, *, alpha_bar: tuple[float, float] = (0.15, 0.85)
+) -> np.ndarray:
     """Adds Gaussian noise as the forward diffusion process does.
 
     Args:
         images: uint8 array (N, H, W, 1).
         rng: `numpy.random.Generator`.
-        alpha_bar: range of the share of signal power kept, in [0, 1].
+        alpha_bar: Range of the share of signal power that remains, in [0, 1].
 
     Returns:
-        uint8 array (N, H, W, 1), x_t clipped to the visible range.
+        uint8 array (N, H, W, 1), x_t clipped to [-1, 1].
     """
     a = rng.uniform(*alpha_bar, size=(len(images), 1, 1, 1))
     x_0 = images / 127.5 - 1.0
     x_t = np.sqrt(a) * x_0 + np.sqrt(1.0 - a) * rng.standard_normal(images.shape)
-    return to_uint8((x_t + 1.0) * 127.5)
+    return grey_levels((x_t + 1.0) * 127.5)
 
 
-def noise(images, rng):
+def noise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Replaces each image by noise: Gaussian or uniform, fine or coarse.
 
     Args:
@@ -101,16 +103,18 @@ def noise(images, rng):
     fine = rng.normal(0.0, 127.5, size=(n, h, w, c)) + rng.uniform(0, 127.5, size=(n, 1, 1, 1))
     cells = rng.uniform(0, 255, size=(n, -(-h // 2), -(-w // 2), c))
     coarse = cells.repeat(2, axis=1).repeat(2, axis=2)[:, :h, :w]
-    return to_uint8(np.where(rng.random((n, 1, 1, 1)) < 0.7, fine, coarse))
+    return grey_levels(np.where(rng.random((n, 1, 1, 1)) < 0.7, fine, coarse))
 
 
-def salt_and_pepper(images, rng, *, share=(0.05, 0.3)):
+def salt_and_pepper(
+    images: np.ndarray, rng: np.random.Generator, *, share: tuple[float, float] = (0.05, 0.3)
+) -> np.ndarray:
     """Turns a share of the pixels black or white.
 
     Args:
         images: uint8 array (N, H, W, 1).
         rng: `numpy.random.Generator`.
-        share: range of the share of pixels hit, in [0, 1].
+        share: Range of the share of pixels changed, in [0, 1].
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -120,13 +124,13 @@ def salt_and_pepper(images, rng, *, share=(0.05, 0.3)):
     return np.where(hit, grains, images).astype(np.uint8)
 
 
-def blobs(images, rng, *, smoothness=(1.5, 3.5)):
-    """Replaces each image by soft grey blobs in the middle, as an untrained generator draws them.
+def blobs(images: np.ndarray, rng: np.random.Generator, *, smoothness: tuple[float, float] = (1.5, 3.5)) -> np.ndarray:
+    """Replaces each image by soft grey blobs in the middle, as an untrained generator draws.
 
     Args:
         images: uint8 array (N, H, W, 1); only its shape matters.
         rng: `numpy.random.Generator`.
-        smoothness: range of the blobs' scale, in pixels.
+        smoothness: Range of the blobs' scale, in pixels.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -139,27 +143,29 @@ def blobs(images, rng, *, smoothness=(1.5, 3.5)):
         field = ndimage.gaussian_filter(rng.standard_normal((h, w)), sigma)
         field = (field / field.std() - rng.uniform(0.0, 1.0)) * window
         result[i] = 255.0 * np.maximum(field, 0.0) / field.max() * rng.uniform(0.4, 1.3)
-    return to_uint8(result[..., None])
+    return grey_levels(result[..., None])
 
 
-def cross_fade(images, others, rng, *, share=(0.35, 0.65)):
-    """Lays two different digits over each other.
+def cross_fade(
+    images: np.ndarray, others: np.ndarray, rng: np.random.Generator, *, share: tuple[float, float] = (0.35, 0.65)
+) -> np.ndarray:
+    """Blends two different digits.
 
     Args:
         images: uint8 array (N, H, W, 1).
         others: uint8 array (N, H, W, 1), images of other digits.
         rng: `numpy.random.Generator`.
-        share: range of the weight of `others`.
+        share: Range of the weight of `others`.
 
     Returns:
         uint8 array (N, H, W, 1).
     """
     s = rng.uniform(*share, size=(len(images), 1, 1, 1))
-    return to_uint8((1.0 - s) * images + s * others)
+    return grey_levels((1.0 - s) * images + s * others)
 
 
-def splice(images, others, rng):
-    """Joins a part of one digit to the other part of another, across or down the middle.
+def splice(images: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Joins part of one digit to part of another, cut horizontally or vertically near the middle.
 
     Args:
         images: uint8 array (N, H, W, 1).
@@ -176,13 +182,13 @@ def splice(images, others, rng):
     return np.where(np.where(rng.random((n, 1, 1, 1)) < 0.6, rows, columns), images, others)
 
 
-def shuffle_cells(images, rng, *, cells=4):
+def shuffle_cells(images: np.ndarray, rng: np.random.Generator, *, cells: int = 4) -> np.ndarray:
     """Cuts each image into a grid of cells and shuffles them.
 
     Args:
         images: uint8 array (N, H, W, 1), H and W multiples of `cells`.
         rng: `numpy.random.Generator`.
-        cells: cells along a side.
+        cells: Cells along each side.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -195,13 +201,13 @@ def shuffle_cells(images, rng, *, cells=4):
     return grid.reshape(n, cells, cells, h // cells, w // cells, c).swapaxes(2, 3).reshape(n, h, w, c)
 
 
-def erase_bands(images, rng, *, width=(5, 9)):
-    """Erases a band across or down the middle of each image.
+def erase_bands(images: np.ndarray, rng: np.random.Generator, *, width: tuple[int, int] = (5, 9)) -> np.ndarray:
+    """Erases a horizontal or vertical band near the middle of each image.
 
     Args:
         images: uint8 array (N, H, W, 1).
         rng: `numpy.random.Generator`.
-        width: range of the band's width, in pixels, both ends included.
+        width: Range of the band's width, in pixels, both ends included.
 
     Returns:
         uint8 array (N, H, W, 1).

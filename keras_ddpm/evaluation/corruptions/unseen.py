@@ -1,24 +1,23 @@
-"""Ways to spoil a digit that the digit CLIP was never trained on, to find out what it really sees.
+"""Ways to degrade a digit that the digit CLIP was never trained on, to find out what it detects.
 
-The first two leave a visibly bad digit. The others are subtle: they are here because the digit CLIP misses them, and
-a reader should know.
+The first two leave a visibly bad digit. The others are subtle: they are here to document what the digit CLIP misses.
 
-    y = spoil(x, rng)        x, y: uint8 (N, H, W, 1)
+    y = degrade(x, rng)        x, y: uint8 (N, H, W, 1)
 """
 
 import numpy as np
 from scipy import ndimage
 
-from keras_ddpm.evaluation.corruptions.degradations import to_uint8
+from keras_ddpm.evaluation.corruptions.degradations import grey_levels
 
 
-def motion_blur(images, rng, *, length=9):
-    """Drags each image along a row, a column or a diagonal.
+def motion_blur(images: np.ndarray, rng: np.random.Generator, *, length: int = 9) -> np.ndarray:
+    """Blurs each image along a row, a column or a diagonal.
 
     Args:
         images: uint8 array (N, H, W, 1).
         rng: `numpy.random.Generator`.
-        length: pixels dragged over.
+        length: Length of the motion, in pixels.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -28,32 +27,32 @@ def motion_blur(images, rng, *, length=9):
     level[length // 2] = 1.0
     kernels = [kernel / length for kernel in (level, level.T, eye, eye[::-1])]
     chosen = rng.integers(len(kernels), size=len(images))
-    dragged = [ndimage.convolve(x[..., 0].astype("float32"), kernels[k]) for x, k in zip(images, chosen, strict=True)]
-    return to_uint8(np.stack(dragged)[..., None])
+    moved = [ndimage.convolve(x[..., 0].astype("float32"), kernels[k]) for x, k in zip(images, chosen, strict=True)]
+    return grey_levels(np.stack(moved)[..., None])
 
 
-def pixelate(images, rng, *, cell=4):
+def pixelate(images: np.ndarray, rng: np.random.Generator, *, cell: int = 4) -> np.ndarray:
     """Replaces cells by their mean.
 
     Args:
         images: uint8 array (N, H, W, 1), H and W multiples of `cell`.
-        rng: unused; every function here takes one.
-        cell: side of a cell, in pixels.
+        rng: Unused; every function here takes one.
+        cell: Side of a cell, in pixels.
 
     Returns:
         uint8 array (N, H, W, 1).
     """
     n, h, w, c = images.shape
     means = images.reshape(n, h // cell, cell, w // cell, cell, c).mean(axis=(2, 4))
-    return to_uint8(means.repeat(cell, axis=1).repeat(cell, axis=2))
+    return grey_levels(means.repeat(cell, axis=1).repeat(cell, axis=2))
 
 
-def mirror(images, rng):
+def mirror(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Swaps left and right.
 
     Args:
         images: uint8 array (N, H, W, 1).
-        rng: unused.
+        rng: Unused.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -61,13 +60,13 @@ def mirror(images, rng):
     return images[:, :, ::-1]
 
 
-def small_gap(images, rng, *, side=3):
+def small_gap(images: np.ndarray, rng: np.random.Generator, *, side: int = 3) -> np.ndarray:
     """Erases a small square around one stroke pixel.
 
     Args:
         images: uint8 array (N, H, W, 1), each with at least one pixel above 127.
         rng: `numpy.random.Generator`.
-        side: side of the square, odd, in pixels.
+        side: Side of the square, odd, in pixels.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -80,12 +79,12 @@ def small_gap(images, rng, *, side=3):
     return result
 
 
-def thicken(images, rng):
-    """Grows strokes by one pixel on each side.
+def thicken(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Thickens strokes by one pixel on each side.
 
     Args:
         images: uint8 array (N, H, W, 1).
-        rng: unused.
+        rng: Unused.
 
     Returns:
         uint8 array (N, H, W, 1).
@@ -93,12 +92,12 @@ def thicken(images, rng):
     return ndimage.grey_dilation(images, size=(1, 3, 3, 1))
 
 
-def erode(images, rng):
-    """Shrinks strokes: each pixel takes the least value of itself and its right and lower neighbours.
+def erode(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Thins strokes: each pixel takes the minimum of a 2 x 2 window.
 
     Args:
         images: uint8 array (N, H, W, 1).
-        rng: unused.
+        rng: Unused.
 
     Returns:
         uint8 array (N, H, W, 1).

@@ -1,24 +1,27 @@
-"""A digit classifier: the judge, and the eye the distances see through.
+"""A digit classifier: the judge of accuracy, and the features in which distances are measured.
 
-Two networks, both on uint8 images (N, 28, 28, 1) and both ending in a global feature vector h and one linear layer:
+Two architectures, both for uint8 images (N, 28, 28, 1), both ending in a global feature vector h and a linear layer:
 
     h = f(x)            # (B, D), the features of every distance here
     p = softmax(W h + b)  # (B, 10)
 
-`conv3x3` is the one whose weights are shipped. `wide5x5` differs in kernel, depth and width: choose a sampler or tune a
-model with that one, and let the shipped one, which took no part, judge the result.
+The shipped weights are those of `conv3x3`. `wide5x5` differs in kernel, depth and width: choose a sampler or tune a
+model with that one, and report the shipped one's figures, which played no part in the choice.
 """
 
 import functools
-import hashlib
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
+from scipy import special
 
-from keras_ddpm.evaluation.arrays import NUM_CLASSES, check_images
+from keras_ddpm.evaluation.arrays import IMAGE_SHAPE, NUM_CLASSES, check_images
 
 SHIPPED = pathlib.Path(__file__).parent / "weights" / "classifier.weights.h5"
+Classifier = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From uint8 images (N, 28, 28, 1) to probabilities (N, 10) and features (N, D)."""
 
 
 def _conv(x, filters, kernel, *, strides=1):
@@ -29,7 +32,7 @@ def _conv(x, filters, kernel, *, strides=1):
 
 
 def _conv3x3(x):
-    """Seven 3 x 3 convolutions at 28, 14 and 7 pixels; features are the mean over the last map."""
+    """Six 3 x 3 convolutions at 28, 14 and 7 pixels; the features are the mean over the last map."""
     x = _conv(x, 32, 3)  # (B, 28, 28, 32)
     x = _conv(x, 48, 3, strides=2)  # (B, 14, 14, 48)
     x = _conv(x, 64, 3)
@@ -50,7 +53,7 @@ def _wide5x5(x):
 ARCHITECTURES = {"conv3x3": _conv3x3, "wide5x5": _wide5x5}
 
 
-def build_network(arch="conv3x3"):
+def build_network(arch: str = "conv3x3") -> keras.Model:
     """Returns an untrained classifier network with two outputs.
 
     Args:
@@ -61,11 +64,11 @@ def build_network(arch="conv3x3"):
         `features` (B, D).
 
     Raises:
-        ValueError: If `arch` is unknown.
+        ValueError: if `arch` is unknown.
     """
     if arch not in ARCHITECTURES:
         raise ValueError(f"`arch` must be one of {sorted(ARCHITECTURES)}. Received: {arch!r}")
-    image = keras.Input((28, 28, 1))
+    image = keras.Input(IMAGE_SHAPE)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image)
     features = keras.layers.Identity(dtype="float32", name="features")(ARCHITECTURES[arch](x))
     logits = keras.layers.Dense(NUM_CLASSES, dtype="float32", name="logits")(features)
@@ -79,32 +82,30 @@ class DigitClassifier:
         network: What `build_network` returns, with its weights.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model):
         self.network = network
 
-    def __call__(self, images, *, batch_size=500):
+    def __call__(self, images: np.ndarray, *, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:
         """Classifies images.
 
         Args:
             images: uint8, (N, 28, 28, 1).
-            batch_size: Images a call of the network.
+            batch_size: Images per call of the network.
 
         Returns:
             `(probabilities, features)`: float32 (N, 10) and float32 (N, D).
 
         Raises:
-            ValueError: If `images` are not what `check_images` asks for.
+            ValueError: if `images` are not as described.
         """
         check_images(images)
-        batch_size = min(batch_size, 1 << (len(images) - 1).bit_length())  # few sizes, and little to fill up
+        batch_size = min(batch_size, 1 << (len(images) - 1).bit_length())  # few different sizes, and little padding
         parts = [self._run(images[i : i + batch_size], batch_size) for i in range(0, len(images), batch_size)]
         logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
-        logits = logits - logits.max(axis=1, keepdims=True)
-        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        return probabilities, features
+        return special.softmax(logits, axis=1), features
 
     def _run(self, images, batch_size):
-        """One call of the network; a short last batch is filled up, so that few shapes are compiled."""
+        """One call of the network; a short last batch is padded, so that few shapes are compiled."""
         batch = np.zeros((batch_size, *images.shape[1:]), "float32")
         batch[: len(images)] = images
         out = self.network.predict_on_batch(batch)
@@ -112,21 +113,21 @@ class DigitClassifier:
 
 
 @functools.cache
-def load_classifier(weights=SHIPPED, *, arch="conv3x3"):
-    """Loads a classifier from a weights file; the shipped one without arguments.
+def load_classifier(weights: str | pathlib.Path = SHIPPED, *, arch: str = "conv3x3") -> DigitClassifier:
+    """Loads a classifier from a weights file, by default the shipped one.
 
     Args:
-        weights: Path to a `.weights.h5` file that `train_classifier` wrote.
+        weights: Path of a `.weights.h5` file that `train_classifier` wrote.
         arch: The architecture it was trained with.
 
     Returns:
         A `DigitClassifier`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: if there is no such file.
 
     Example:
-        probabilities, features = load_classifier()(images)
+        >>> probabilities, features = load_classifier()(images)
     """
     if not pathlib.Path(weights).exists():
         raise FileNotFoundError(
@@ -136,23 +137,3 @@ def load_classifier(weights=SHIPPED, *, arch="conv3x3"):
     network = build_network(arch)
     network.load_weights(weights)
     return DigitClassifier(network)
-
-
-def remember(classifier):
-    """Wraps a classifier so that images it has seen are not computed again.
-
-    Args:
-        classifier: Function from images to (probabilities, features).
-
-    Returns:
-        The same function; answers are kept by the images' content for as long as the function itself is kept.
-    """
-    answers = {}
-
-    def look(images):
-        key = hashlib.sha256(np.ascontiguousarray(images)).digest()
-        if key not in answers:
-            answers[key] = classifier(images)
-        return answers[key]
-
-    return look

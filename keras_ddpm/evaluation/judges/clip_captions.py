@@ -1,12 +1,12 @@
-"""What CLIP is asked, and how the words become token ids.
+"""The captions CLIP compares images with, and their token ids.
 
-Three captions a digit, in the words of the report. A caption becomes `start, word ids, end, pad ...`; the end token has
-the greatest id of its vocabulary, which is how the text tower finds where a caption ends.
+Three captions per digit, in the report's words. A caption becomes `start, word ids, end, pad ...`; the end token has
+the greatest id of its vocabulary, which is how the text tower finds the end of a caption.
 
     columns of every logit matrix:  photo 0..9 | blurry 0..9 | clear 0..9   (30, in the order of `captions()`)
 
-The ids of OpenAI's byte-pair vocabulary are written down here, since all words in use are single tokens of it: the
-tokenizer of KerasCV crashes with present-day keras-hub, and with older keras-nlp it maps every digit to the same id.
+The ids of OpenAI's byte-pair vocabulary are listed here, since every word in use is a single token: KerasCV's tokenizer
+crashes with current keras-hub versions, and with older keras-nlp it maps every digit to the same id.
 
 Reference:
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020.
@@ -22,7 +22,7 @@ CAPTIONS = {
 NOISE_CAPTION = "random noise"
 PAD, START, END = "<pad>", "<start>", "<end>"
 
-# The byte-pair vocabulary gives a printable byte the id `byte - 33`, and 256 more where it ends a word: "0" -> 271.
+# The byte-pair vocabulary gives a printable byte the id `byte - 33`, plus 256 at the end of a word: "0" -> 271.
 OPENAI_VOCABULARY = {
     PAD: 0,
     START: 49406,
@@ -45,27 +45,27 @@ SMALL_VOCABULARY = {
 }
 
 
-def captions():
-    """Lists the thirty captions in column order.
+def captions() -> list[str]:
+    """The thirty captions in column order.
 
     Returns:
-        List of 30 strings: photo of 0..9, then blurry, then clear.
+        30 strings: photo of 0..9, then blurry, then clear.
     """
     return [caption.format(digit=digit) for caption in CAPTIONS.values() for digit in range(10)]
 
 
-def token_ids(texts, vocabulary):
-    """Turns captions into token ids.
+def token_ids(texts: list[str], vocabulary: dict[str, int]) -> np.ndarray:
+    """Converts captions to token ids.
 
     Args:
-        texts: list of P strings of words separated by spaces.
+        texts: P strings of words separated by spaces.
         vocabulary: dict from words, `PAD`, `START` and `END` to ids; `END` has the greatest.
 
     Returns:
-        int32 array (P, L), L the longest caption with its start and end.
+        int32 array (P, L), where L is the length of the longest caption with its start and end.
 
     Raises:
-        ValueError: when a word is not in the vocabulary.
+        ValueError: if a word is not in the vocabulary.
 
     Example:
         >>> token_ids(["random noise"], OPENAI_VOCABULARY)
@@ -76,6 +76,6 @@ def token_ids(texts, vocabulary):
     unknown = sorted({word for row in rows for word in row if word not in vocabulary})
     if unknown:
         known = sorted(word for word in vocabulary if word not in (PAD, START, END))
-        raise ValueError(f"captions must be made of the words {known}. Received also: {unknown}")
+        raise ValueError(f"`texts` must consist of the words {known}. Received: {unknown}")
     padded = [row + [PAD] * (length - len(row)) for row in rows]
     return np.array([[vocabulary[word] for word in row] for row in padded], dtype="int32")

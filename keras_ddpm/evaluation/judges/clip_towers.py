@@ -1,13 +1,13 @@
-"""CLIP: KerasCV's encoders, with the glue between them put right.
+"""CLIP: KerasCV's encoders, with what connects them corrected.
 
-    f = E_image(x) / |E_image(x)|        each image normalised by itself
+    f = E_image(x) / |E_image(x)|        each image normalised on its own
     g = E_text(ids) / |E_text(ids)|      causal mask, layer norm at 1e-5, row of the end token
     logits = exp(s) f g^T                (B, P)
 
-The layers of keras-cv 0.9 are right and are used as they are. What stands around them is not: the head divides by the
-norm of the whole batch, so that an image's score depends on its neighbours; the text mask adds 1 instead of minus
-infinity, so that words see the future; token ids pass through float inputs, where float16 turns 49407 into 49408.
-Here are those few lines again, from the paper's formulas, over the same layers and weights.
+The layers of keras-cv 0.9 are correct and used unchanged. The code around them is not: the head divides by the norm of
+the whole batch, so an image's score depends on its neighbours; the text mask adds 1 instead of minus infinity, so words
+attend to later ones; token ids pass through float inputs, where float16 turns 49407 into 49408. This module replaces
+those few lines, following the paper's formulas, over the same layers and weights.
 
 Reference:
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020,
@@ -32,15 +32,15 @@ OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclasses.dataclass(frozen=True)
 class ClipEvaluator:
-    """Everything one CLIP needs to compare images with captions.
+    """All that a CLIP needs to compare images with captions.
 
     Args:
-        name: What is printed with every figure.
+        name: The name printed with every figure.
         image_encoder: `keras_cv` `CLIPImageEncoder`.
         text_encoder: `keras_cv` `CLIPTextEncoder`.
         logit_scale: s; logits are exp(s) times a cosine.
-        vocabulary: dict from words to token ids, see `clip_prompts`.
-        prepare: function from uint8 images (B, H, W, 1) to what the image encoder takes.
+        vocabulary: dict from words to token ids, see `clip_captions`.
+        prepare: Function from uint8 images (B, H, W, 1) to the image encoder's input.
     """
 
     name: str
@@ -53,10 +53,10 @@ class ClipEvaluator:
 
 @contextlib.contextmanager
 def float32_policy():
-    """Float32 whatever the global policy is: figures must not change with the training's precision.
+    """Sets float32 whatever the global policy is: figures must not depend on the precision of a training.
 
-    Needed for building the towers and for calling them: KerasCV's attention makes a `Dropout` layer at every call,
-    which takes the global policy of that moment and would round the attention weights to it.
+    Needed both to build and to call the towers: KerasCV's attention creates a `Dropout` layer at every call, which
+    takes the global policy of that moment and would round the attention weights to it.
     """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
@@ -66,12 +66,12 @@ def float32_policy():
         keras.config.set_dtype_policy(policy)
 
 
-def encode_image(encoder, images):
+def encode_image(encoder: Any, images: Any) -> Any:
     """Runs the image tower.
 
     Args:
         encoder: `keras_cv` `CLIPImageEncoder`.
-        images: float tensor (B, R, R, C), prepared for it.
+        images: float tensor (B, R, R, C), prepared for this encoder.
 
     Returns:
         Tensor (B, D), not normalised.
@@ -79,11 +79,11 @@ def encode_image(encoder, images):
     return encoder(images)
 
 
-def causal_mask(length):
-    """Makes the mask that hides later tokens.
+def causal_mask(length: int) -> Any:
+    """The attention mask that hides later tokens.
 
     Args:
-        length: number of tokens L.
+        length: Number of tokens L.
 
     Returns:
         float32 tensor (L, L): 0 on and below the diagonal, -1e9 above it, to be added to attention scores.
@@ -91,11 +91,11 @@ def causal_mask(length):
     return ops.triu(ops.full((length, length), -1e9), k=1)
 
 
-def encode_text(encoder, ids):
-    """Runs the text tower on int32 ids, causally, and takes the feature at the end token.
+def encode_text(encoder: Any, ids: Any) -> Any:
+    """Runs the text tower causally on int32 ids and takes the feature at the end token.
 
-    No padding mask is needed: under a causal mask the end token cannot see the padding behind it. For the same reason
-    captions may be padded to any length up to the encoder's context.
+    No padding mask is needed: under a causal mask the end token cannot attend to the padding after it. For the same
+    reason captions may be padded to any length up to the encoder's context.
 
     Args:
         encoder: `keras_cv` `CLIPTextEncoder`.
@@ -105,14 +105,14 @@ def encode_text(encoder, ids):
         Tensor (P, D), not normalised.
 
     Raises:
-        ValueError: when ids are not integers, or longer than the encoder's context.
+        ValueError: if ids are not integers, or longer than the encoder's context.
     """
     kind = keras.backend.standardize_dtype(ids.dtype)
     if "int" not in kind:
-        raise ValueError(f"`ids` must be integers: float16 rounds 49407 to 49408. Received: {kind}")
+        raise ValueError(f"`ids` must be integers, since float16 rounds 49407 to 49408. Received: {kind}")
     length = ids.shape[1]
     if length > encoder.context_length:
-        raise ValueError(f"`ids` must hold at most {encoder.context_length} tokens a caption. Received: {length}")
+        raise ValueError(f"`ids` must hold at most {encoder.context_length} tokens per caption. Received: {length}")
     ids = ops.cast(ids, "int32")
     x = encoder.token_embedding(ids) + encoder.positional_embedding(ops.arange(length, dtype="int32"))  # (P, L, W)
     x = encoder.encoder(x, causal_attention_mask=causal_mask(length))
@@ -123,14 +123,12 @@ def encode_text(encoder, ids):
 
 
 def _layer_norm(x, layer, *, epsilon=1e-5):
-    """Applies the layer's gain and offset with CLIP's epsilon; KerasCV left Keras's default of 1e-3 in the layer."""
-    x = ops.cast(x, "float32")
-    mean, variance = ops.moments(x, axes=[-1], keepdims=True)
-    return (x - mean) / ops.sqrt(variance + epsilon) * layer.gamma + layer.beta
+    """The layer with CLIP's epsilon; KerasCV keeps Keras's default of 1e-3."""
+    return ops.layer_normalization(ops.cast(x, "float32"), layer.gamma, layer.beta, axis=-1, epsilon=epsilon)
 
 
-def normalise(features):
-    """Scales each row to length one.
+def normalise(features: Any) -> Any:
+    """Scales each row to unit length.
 
     Args:
         features: tensor (B, D).
@@ -138,17 +136,16 @@ def normalise(features):
     Returns:
         float32 tensor (B, D).
     """
-    features = ops.cast(features, "float32")
-    return features / ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
+    return ops.normalize(ops.cast(features, "float32"), axis=-1)
 
 
-def cosine_logits(image_features, text_features, *, logit_scale):
+def cosine_logits(image_features: Any, text_features: Any, *, logit_scale: float) -> Any:
     """Compares each image with each caption.
 
     Args:
         image_features: tensor (B, D).
         text_features: tensor (P, D).
-        logit_scale: s, logarithm of the inverse temperature.
+        logit_scale: s, the logarithm of the inverse temperature.
 
     Returns:
         float32 tensor (B, P). Row i depends on image i only.
@@ -157,15 +154,15 @@ def cosine_logits(image_features, text_features, *, logit_scale):
     return scale * normalise(image_features) @ ops.transpose(normalise(text_features))
 
 
-def prepare_openai(images, *, resolution=224):
+def prepare_openai(images: np.ndarray, *, resolution: int = 224) -> Any:
     """Prepares images for OpenAI's weights: RGB, bicubic, clipped to [0, 1], standardised.
 
-    Bicubic interpolation overshoots at a digit's sharp edges (to -35 and 295 of 255); an image file could not, so the
+    Bicubic interpolation overshoots at a digit's sharp edges (to -35 and 295 of 255), which no image file could hold:
     values are clipped first.
 
     Args:
         images: uint8 array (B, H, W, 1) or (B, H, W, 3).
-        resolution: side R the encoder takes, in pixels.
+        resolution: Side R of the encoder's input, in pixels.
 
     Returns:
         float32 tensor (B, R, R, 3).
@@ -176,12 +173,12 @@ def prepare_openai(images, *, resolution=224):
     return (ops.clip(x, 0.0, 1.0) - np.array(OPENAI_MEAN, "float32")) / np.array(OPENAI_STD, "float32")
 
 
-def text_features(evaluator, texts):
-    """Encodes captions once, to be compared with any number of images.
+def text_features(evaluator: ClipEvaluator, texts: list[str]) -> np.ndarray:
+    """Encodes captions, to be compared with any number of images.
 
     Args:
         evaluator: A `ClipEvaluator`.
-        texts: list of P captions.
+        texts: P captions.
 
     Returns:
         float32 array (P, D).
@@ -191,14 +188,16 @@ def text_features(evaluator, texts):
         return ops.convert_to_numpy(encode_text(evaluator.text_encoder, ids))
 
 
-def image_logits(evaluator, images, *, captions, batch_size=250):
+def image_logits(
+    evaluator: ClipEvaluator, images: np.ndarray, *, captions: np.ndarray, batch_size: int = 250
+) -> np.ndarray:
     """Compares images with captions.
 
     Args:
         evaluator: A `ClipEvaluator`.
         images: uint8 array (N, H, W, 1).
         captions: float32 array (P, D) from `text_features`.
-        batch_size: images encoded at a time; changes memory and time, not the result.
+        batch_size: Images encoded at a time; affects memory and time, not the result.
 
     Returns:
         float32 array (N, P).

@@ -1,32 +1,33 @@
-"""A small CLIP of our own, which knows nothing but MNIST digits and ways to spoil them.
+"""A small CLIP of our own, trained on MNIST digits and degraded versions of them.
 
 KerasCV's two encoders at a small size (width 128 and 4 layers over 7 x 7 patches of the 28 x 28 image; width 64 and 2
-layers over the words), trained by `train_digit_clip` from nothing. It stands in where OpenAI's weights cannot be had:
-its name goes with each of its figures, and it must never be presented as OpenAI's CLIP.
+layers over the words), trained from scratch by `train_digit_clip`. It is the default, since it needs no download. Its
+name is part of each of its figures, and it must never be presented as OpenAI's CLIP.
 
     logits = exp(s) normalise(E_image(x)) normalise(E_text(captions))^T        (B, 31)
 
-Loss, with q the shares of the captions that are true of each image, symmetric as in CLIP but with more than one true
-caption an image and more than one true image a caption:
+With q the shares of the captions that fit each image, the loss is symmetric as in CLIP, but several captions may fit
+one image and several images one caption:
 
     L = 1/2 [ - mean_i sum_c q_ic log softmax_c(logits)_ic
               - mean_c sum_i (q_ic / sum_j q_jc) log softmax_i(logits)_ic ]
 
 Reference:
     Radford et al., arXiv 2103.00020. Yang et al., "Unified Contrastive Learning in Image-Text-Label Space",
-    arXiv 2204.03610 (several positives a row).
+    arXiv 2204.03610 (several positives per row).
 """
 
 import functools
 import json
 import math
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_ddpm.evaluation import clip
+from keras_ddpm.evaluation.judges import clip_towers
 from keras_ddpm.evaluation.judges.clip_captions import NOISE_CAPTION, SMALL_VOCABULARY, captions, token_ids
 from keras_ddpm.whole import whole, write_text
 
@@ -36,27 +37,27 @@ NAME = "digit_clip"
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081
 
 
-def prepare_digits(images):
-    """Prepares images for the digit CLIP.
+def prepare_digits(images: np.ndarray) -> np.ndarray:
+    """Standardises images for the digit CLIP.
 
     Args:
         images: uint8 array (B, 28, 28, 1).
 
     Returns:
-        float32 array (B, 28, 28, 1), standardised.
+        float32 array (B, 28, 28, 1).
     """
     return (np.asarray(images, dtype="float32") / 255.0 - MNIST_MEAN) / MNIST_STD
 
 
 @keras.saving.register_keras_serializable(package="keras_ddpm")
 class DigitClip(keras.Model):
-    """The two towers and the temperature, as one trainable model from images to logits over its captions.
+    """The two towers and the temperature, as one trainable model from images to logits over the captions.
 
     Args:
         width, layers, heads: Size of the image tower.
         text_width, text_layers, text_heads: Size of the text tower.
-        patch: Side of a patch in pixels; 28 must be a multiple.
-        embed_dim: Dimension D the towers meet in.
+        patch: Side of a patch in pixels; divides 28.
+        embed_dim: Dimension D of both towers' output.
     """
 
     def __init__(
@@ -91,21 +92,21 @@ class DigitClip(keras.Model):
         self.built = True
 
     def call(self, images):
-        f = clip.encode_image(self.image_encoder, images)  # (B, D)
-        g = clip.encode_text(self.text_encoder, self.caption_ids)  # (31, D)
-        # The paper's bound on the temperature: logits at most 100 times a cosine.
-        return clip.cosine_logits(f, g, logit_scale=ops.minimum(self.logit_scale, math.log(100.0)))
+        f = clip_towers.encode_image(self.image_encoder, images)  # (B, D)
+        g = clip_towers.encode_text(self.text_encoder, self.caption_ids)  # (31, D)
+        # The paper bounds the temperature: logits are at most 100 times a cosine.
+        return clip_towers.cosine_logits(f, g, logit_scale=ops.minimum(self.logit_scale, math.log(100.0)))
 
     def get_config(self):
         return {**super().get_config(), **self.sizes}
 
 
 def _towers(sizes, *, context):
-    """Builds KerasCV's two encoders."""
+    """KerasCV's two encoders, built."""
     try:
         from keras_cv.models import feature_extractor
     except ImportError as error:
-        raise ImportError("the CLIP metric needs keras-cv: pip install 'keras-cv==0.9.0' keras-nlp") from error
+        raise ImportError("The CLIP metric needs keras-cv: pip install 'keras-cv==0.9.0' keras-nlp") from error
     image_encoder = feature_extractor.CLIPImageEncoder(
         input_resolution=28,
         patch_size=sizes["patch"],
@@ -129,36 +130,36 @@ def _towers(sizes, *, context):
     return image_encoder, text_encoder
 
 
-def contrastive_loss(targets, logits):
-    """Symmetric cross-entropy between images and captions, with shared truth.
+def contrastive_loss(targets: Any, logits: Any) -> Any:
+    """Symmetric cross-entropy between images and captions, several of which may fit.
 
     Args:
-        targets: float tensor (B, P), q: rows sum to one.
+        targets: float tensor (B, P), q; rows sum to one.
         logits: float tensor (B, P).
 
     Returns:
         Scalar tensor.
     """
     targets = ops.cast(targets, logits.dtype)
-    per_image = -ops.mean(ops.sum(targets * ops.log_softmax(logits, axis=1), axis=1))
-    mass = ops.sum(targets, axis=0)  # (P,); zero where no image of the batch fits the caption
+    per_image = ops.mean(ops.categorical_crossentropy(targets, logits, from_logits=True))
+    mass = ops.sum(targets, axis=0)  # (P,); zero if no image in the batch fits the caption
     share = targets / ops.maximum(mass, 1e-6)
     occurs = ops.cast(mass > 0, logits.dtype)
     per_caption = -ops.sum(share * ops.log_softmax(logits, axis=0)) / ops.sum(occurs)
     return (per_image + per_caption) / 2
 
 
-def as_evaluator(model, *, name=NAME):
-    """Makes an evaluator of a trained model.
+def as_evaluator(model: DigitClip, *, name: str = NAME) -> clip_towers.ClipEvaluator:
+    """A trained model as an evaluator.
 
     Args:
         model: A `DigitClip`.
-        name: What is printed with every figure.
+        name: The name printed with every figure.
 
     Returns:
-        A `clip.ClipEvaluator`.
+        A `clip_towers.ClipEvaluator`.
     """
-    return clip.ClipEvaluator(
+    return clip_towers.ClipEvaluator(
         name=name,
         image_encoder=model.image_encoder,
         text_encoder=model.text_encoder,
@@ -168,19 +169,19 @@ def as_evaluator(model, *, name=NAME):
     )
 
 
-def save(model, directory, *, notes):
+def save(model: DigitClip, directory: str | pathlib.Path, *, notes: dict) -> None:
     """Writes `digit_clip.weights.h5` and `digit_clip.json`.
 
-    KerasCV's encoders do not survive a `.keras` file: their `get_config` and `__init__` disagree about `num_layers`.
+    Not a `.keras` file, which KerasCV's encoders cannot be loaded from: their `get_config` and `__init__` disagree.
 
     Args:
         model: A `DigitClip`.
-        directory: Where to; made if it is not there.
-        notes: dict that says how the weights came about.
+        directory: Folder to write into, created if missing.
+        notes: How the weights were made.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    bare = DigitClip(**model.sizes)  # a compiled model would write its optimizer too, three times the size
+    bare = DigitClip(**model.sizes)  # a compiled model would also write its optimizer, three times the size
     bare.set_weights(model.get_weights())
     with whole(directory / f"{NAME}.weights.h5") as partial:
         bare.save_weights(partial)
@@ -189,29 +190,29 @@ def save(model, directory, *, notes):
 
 
 @functools.lru_cache(maxsize=2)
-def load_digit_clip(directory=SHIPPED):
+def load_digit_clip(directory: str | pathlib.Path = SHIPPED) -> clip_towers.ClipEvaluator:
     """Loads the digit CLIP, by default the shipped one, in float32.
 
     Args:
-        directory: Where `digit_clip.weights.h5` and `digit_clip.json` are.
+        directory: Folder with `digit_clip.weights.h5` and `digit_clip.json`.
 
     Returns:
-        A `clip.ClipEvaluator` named "digit_clip".
+        A `clip_towers.ClipEvaluator` named "digit_clip".
 
     Raises:
-        FileNotFoundError: when the files are not there.
-        ValueError: when the weights were trained with other words.
+        FileNotFoundError: if a file is missing.
+        ValueError: if the weights were trained with other captions.
     """
     config, weights = (pathlib.Path(directory) / f"{NAME}{end}" for end in (".json", ".weights.h5"))
     if not (config.exists() and weights.exists()):
         raise FileNotFoundError(
-            f"expected {config.name} and {weights.name} in {directory}. Make them with "
+            f"There must be {config.name} and {weights.name} in {directory}. Train them with "
             "`python -m keras_ddpm.evaluation.judges.train_digit_clip --out DIRECTORY`"
         )
     settings = json.loads(config.read_text())
     if settings["vocabulary"] != SMALL_VOCABULARY:
-        raise ValueError(f"{config} was made for other captions: retrain with train_digit_clip")
-    with clip.float32_policy():
+        raise ValueError(f"{config} was trained with other captions: train again with train_digit_clip")
+    with clip_towers.float32_policy():
         model = DigitClip(**settings["sizes"])
     model.load_weights(weights)
     return as_evaluator(model)

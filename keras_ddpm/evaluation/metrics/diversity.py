@@ -1,23 +1,25 @@
-"""Does one digit come in many hands? Distances among generated images that carry the same label.
+"""How much do images of one digit vary? Distances among generated images with the same label.
 
-    diversity       = mean over digits of mean_{i < j} |h_i - h_j|      falls when a digit looks alike everywhere
-    nearest_sibling = mean over i of min_{j != i} |h_i - h_j|           falls to 0 when a few images are repeated
+    diversity       = mean over digits of mean_{i < j} |h_i - h_j|      drops when a digit always looks alike
+    nearest_sibling = mean over i of min_{j != i} |h_i - h_j|           drops to 0 when a few images are repeated
 
-in the classifier's features h, and once more in pixels as root mean square difference in [0, 1]. Both must be read
-beside real images: noise is more "diverse" than any digit.
+in the classifier's features h, and again in pixels, as the root mean square difference in [0, 1]. Read both beside
+real images: noise is more "diverse" than any digit.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 
-LARGEST = 1000
+MOST_IMAGES = 1000
 
 
-def pair_statistics(points):
-    """Mean distance over pairs, and mean distance to the nearest other point.
+def pair_statistics(points: np.ndarray) -> tuple[float, float]:
+    """Mean distance over all pairs, and mean distance to the nearest other point.
 
     Args:
         points: (N, D), N >= 2.
@@ -31,20 +33,22 @@ def pair_statistics(points):
     return float(mean), float(distances.min(axis=1).mean())
 
 
-def diversity(images, labels, *, classifier=None):
-    """Yields diversity within a digit, in features and in pixels.
+def diversity(
+    images: np.ndarray, labels: np.ndarray, *, classifier: Classifier | None = None
+) -> Iterator[tuple[str, float]]:
+    """Yields the diversity within a digit, in features and in pixels.
 
     Args:
         images: uint8, (N, 28, 28, 1), at least two of each digit present.
-        labels: int, (N,). Of each digit the first 1000 images are looked at.
+        labels: int, (N,). Of each digit the first 1000 images count.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
 
     Returns:
         Iterator of `("diversity", mean)`, `("nearest_sibling", mean)`, `("diversity_in_pixels", mean)`,
-        `("nearest_sibling_in_pixels", mean)`, `("diversity/<digit>", mean)` for each digit present.
+        `("nearest_sibling_in_pixels", mean)`, and `("diversity/<digit>", mean)` per digit present.
 
     Raises:
-        ValueError: If images or labels are not as described.
+        ValueError: if images or labels are not as described.
     """
     check_images(images, minimum=2)
     check_labels(labels, images)
@@ -54,7 +58,7 @@ def diversity(images, labels, *, classifier=None):
         raise ValueError(f"Diversity needs at least 2 images of each digit. Received: {counts.min()} of digit {alone}")
     _, features = (classifier or load_classifier())(images)
     pixels = images.reshape(len(images), -1) / np.sqrt(784) / 255  # (N, 784); Euclidean becomes root mean square
-    chosen = [np.flatnonzero(labels == digit)[:LARGEST] for digit in digits]
+    chosen = [np.flatnonzero(labels == digit)[:MOST_IMAGES] for digit in digits]
     in_features = np.array([pair_statistics(features[c]) for c in chosen])  # (digits, 2)
     in_pixels = np.array([pair_statistics(pixels[c]) for c in chosen])
     yield from zip(("diversity", "nearest_sibling"), in_features.mean(axis=0).tolist(), strict=True)

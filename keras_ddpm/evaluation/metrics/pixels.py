@@ -1,25 +1,29 @@
-"""The plainest look at images: how bright, how much ink, how much that is neither ink nor paper.
+"""The simplest look at images: brightness, and how much is neither ink nor paper.
 
-A digit of MNIST is about 80 % black (below 10), 5 to 10 % white (245 and up) and the rest edges. A grey ground shows as
-too little black, saturation under strong guidance as too much white, blur as too much in between.
+An MNIST digit is about 80 % black (below 10), 5 to 10 % white (245 and above), and edges otherwise. A grey background
+shows as too little black, saturation under strong guidance as too much white, blur as too much in between.
 """
+
+from collections.abc import Iterator
+
+import numpy as np
 
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 
 
-def pixels(images, labels):
+def pixels(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, float]]:
     """Yields brightness, contrast, and the shares of black, white and grey pixels.
 
     Args:
         images: uint8, (N, 28, 28, 1).
-        labels: int, (N,). Not looked at beyond their validity.
+        labels: int, (N,). Checked, but not used.
 
     Returns:
         Iterator of `("pixel_mean", m)` and `("pixel_std", s)` in [0, 1], `("black", share)`, `("white", share)`,
         `("grey", share)`.
 
     Raises:
-        ValueError: If images or labels are not as described.
+        ValueError: if images or labels are not as described.
     """
     check_images(images)
     check_labels(labels, images)
