@@ -7,8 +7,9 @@ from keras_ddpm.evaluation.probes.health import diagnose, statistics, table
 from keras_ddpm.evaluation.probes.recognition import (
     confusions,
     curves,
-    forward_recognition,
-    reverse_recognition,
+    gone_at,
+    readable_at,
+    recognition,
     settles_above,
 )
 
@@ -32,20 +33,23 @@ def late_start(first, *, steps=10, favourite=8):
     return frames_that_show(np.stack([LABELS if s >= first else np.full(100, favourite) for s in range(steps)]))
 
 
+def recognise(frames, settled):
+    return recognition(frames, LABELS, progress=np.arange(10) / 10, settled=settled, classifier=oracle)
+
+
 def test_a_process_that_starts_to_show_digits_is_readable_from_there():
-    values = dict(reverse_recognition(late_start(7), LABELS, progress=np.arange(10) / 10, classifier=oracle))
-    assert values["readable_at"] == 0.7
-    assert values["accuracy@0.60"] == pytest.approx(0.1)
-    assert values["accuracy@0.70"] == 1.0
+    found = recognise(late_start(7), readable_at)
+    assert found["values"]["readable_at"] == 0.7
+    assert found["accuracy"][6] == pytest.approx(0.1)
+    assert found["accuracy"][7] == 1.0
 
 
 def test_the_digit_that_noise_is_read_as_is_not_readable_in_noise():
-    values = dict(reverse_recognition(late_start(7), LABELS, progress=np.arange(10) / 10, classifier=oracle))
-    assert values["readable_at/8"] == 0.7
+    assert recognise(late_start(7), readable_at)["values"]["readable_at/8"] == 0.7
 
 
 def test_the_reversed_process_loses_its_digits_where_the_other_gained_them():
-    values = dict(forward_recognition(late_start(7)[::-1], LABELS, progress=np.arange(10) / 10, classifier=oracle))
+    values = recognise(late_start(7)[::-1], gone_at)["values"]
     assert values["gone_at"] == pytest.approx(0.3)
     assert values["gone_at/8"] == pytest.approx(0.3)
 
@@ -65,7 +69,7 @@ def test_f1_of_a_digit_is_its_definition():
 
 def test_progress_must_ascend():
     with pytest.raises(ValueError, match="`progress` must be 10 ascending numbers"):
-        list(reverse_recognition(late_start(7), LABELS, progress=np.ones(10), classifier=oracle))
+        recognition(late_start(7), LABELS, progress=np.ones(10), settled=readable_at, classifier=oracle)
 
 
 def sound_chain(steps=20):

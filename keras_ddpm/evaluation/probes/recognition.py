@@ -1,50 +1,43 @@
-"""When does a digit come or go? The classifier's answer along the forward or the reverse process.
+"""When does a digit appear, or disappear? The classifier's answer along the reverse or the forward process.
 
-Frames are the process as uint8 pictures, one stack of images for each step shown. For every step a confusion matrix is
-counted, and from it
+Frames are the process as uint8 images, one stack of images per step shown. Each step gives a confusion matrix, and from
+it
 
-    accuracy     right answers / all
-    F1(d)        2 right_d / (asked for d + read as d)
+    accuracy     correct / all
+    F1(d)        2 correct_d / (asked for d + read as d)
 
-per digit F1, not accuracy: in pure noise a classifier reads one favourite digit for everything, which would make that
-digit 100 % "recognised" where nothing is to be seen. Chance is 0.10 for accuracy and at most 0.18 for F1.
+Per digit it is F1, not accuracy: in pure noise a classifier reads the same digit everywhere, and that digit would be
+100 % "recognised" where nothing can be seen. Chance is 0.10 for accuracy and at most 0.18 for F1.
 
-The shipped classifier was trained on clean digits and loses noisy ones long before the eye does: what the curves tell
-is when an image starts to look like data, not when a person could guess the digit.
+The shipped classifier was trained on clean digits and fails on noisy ones long before the eye does: the curves tell
+when an image starts to look like the data, not when a person could guess the digit.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.arrays import NUM_CLASSES, check_images, check_labels
+from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 
 GONE = 0.2
 READABLE = 0.9
-CLAIMS = {
-    "gone_at": (0.50, 0.60),
-    "readable_at": (0.70, 0.80),
-    "readable_at/1": (0.60, 0.65),
-    "readable_at/7": (0.60, 0.65),
-    "readable_at/2": (0.75, 0.80),
-    "readable_at/8": (0.75, 0.80),
-}
-"""What the original report claims: shares of the noise steps, and of the denoising."""
 
 
-def confusions(frames, labels, *, classifier=None):
+def confusions(frames: np.ndarray, labels: np.ndarray, *, classifier: Classifier | None = None) -> np.ndarray:
     """Counts at each step how often digit i was read as digit j.
 
     Args:
         frames: uint8, (S, N, 28, 28, 1), steps in the order of the process.
-        labels: int, (N,), the digits meant, the same at every step.
+        labels: int, (N,), the intended digits, the same at every step.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
 
     Returns:
         int, (S, 10, 10).
 
     Raises:
-        ValueError: If frames or labels are not as described.
+        ValueError: if frames or labels are not as described.
     """
     if np.ndim(frames) != 5:
         raise ValueError(f"`frames` must have shape (S, N, 28, 28, 1). Received: {np.shape(frames)}")
@@ -57,8 +50,8 @@ def confusions(frames, labels, *, classifier=None):
     return np.stack(counts)
 
 
-def curves(counts):
-    """Accuracy and F1 per digit from confusion matrices.
+def curves(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy, and F1 per digit, from confusion matrices.
 
     Args:
         counts: int, (S, 10, 10).
@@ -66,14 +59,14 @@ def curves(counts):
     Returns:
         `(accuracy, f1)`: (S,) and (S, 10); F1 of a digit neither asked for nor read is NaN.
     """
-    right = np.diagonal(counts, axis1=1, axis2=2)  # (S, 10)
+    correct = np.diagonal(counts, axis1=1, axis2=2)  # (S, 10)
     total = counts.sum(axis=1) + counts.sum(axis=2)  # (S, 10), read as d plus asked for d
-    f1 = np.divide(2.0 * right, total, out=np.full(right.shape, np.nan), where=total > 0)
-    return right.sum(axis=1) / counts.sum(axis=(1, 2)), f1
+    f1 = np.divide(2.0 * correct, total, out=np.full(correct.shape, np.nan), where=total > 0)
+    return correct.sum(axis=1) / counts.sum(axis=(1, 2)), f1
 
 
-def settles_above(progress, values, *, level):
-    """The first progress from which on no value is below a level; NaN if the last one is.
+def settles_above(progress: np.ndarray, values: np.ndarray, *, level: float) -> float:
+    """The first progress from which on all values reach a level.
 
     Args:
         progress: (S,), ascending.
@@ -81,62 +74,73 @@ def settles_above(progress, values, *, level):
         level: The level.
 
     Returns:
-        A float from `progress`, or NaN.
+        A value of `progress`, or NaN if the last value is below the level.
     """
     below = np.flatnonzero(~(np.asarray(values) >= level))
     first = below[-1] + 1 if len(below) else 0
     return float(progress[first]) if first < len(progress) else float("nan")
 
 
-def forward_recognition(frames, labels, *, progress, classifier=None):
-    """Yields accuracy along the forward process and the share of it at which digits are gone.
+def gone_at(progress: np.ndarray, accuracy: np.ndarray, f1: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Yields from where on accuracy, or a digit's F1, stays at 0.2 or below: overall, and per digit.
 
     Args:
-        frames: uint8, (S, N, 28, 28, 1), from clean to noise.
-        labels: int, (N,).
-        progress: (S,), share of the noise steps done, ascending in 0..1.
-        classifier: Function from images to (probabilities, features); the shipped classifier if None.
+        progress: (S,), share of the forward process completed, ascending in 0..1.
+        accuracy: (S,).
+        f1: (S, 10).
 
     Returns:
-        Iterator of `("accuracy@<progress>", share)`, `("gone_at", progress)` and `("gone_at/<digit>", progress)`: from
-        where on accuracy, or F1, stays at 0.2 or less.
-
-    Raises:
-        ValueError: If an argument is not as described.
+        Iterator of `("gone_at", progress)`, `("gone_at/<digit>", progress)` for the ten digits.
     """
-    accuracy, f1 = _curves(frames, labels, progress, classifier)
-    yield from ((f"accuracy@{p:.2f}", float(a)) for p, a in zip(progress, accuracy, strict=True))
     yield "gone_at", settles_above(progress, -accuracy, level=-GONE)
-    for digit in np.unique(labels):
-        yield f"gone_at/{digit}", settles_above(progress, -f1[:, digit], level=-GONE)
+    yield from ((f"gone_at/{d}", settles_above(progress, -f1[:, d], level=-GONE)) for d in range(NUM_CLASSES))
 
 
-def reverse_recognition(frames, labels, *, progress, classifier=None):
-    """Yields accuracy along the reverse process and the share of it from which digits are readable.
+def readable_at(progress: np.ndarray, accuracy: np.ndarray, f1: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Yields from where on accuracy, or a digit's F1, stays at 0.9 or above: overall, and per digit.
 
     Args:
-        frames: uint8, (S, N, 28, 28, 1), from noise to clean.
-        labels: int, (N,).
-        progress: (S,), share of the denoising done, ascending in 0..1.
+        progress: (S,), share of the reverse process completed, ascending in 0..1.
+        accuracy: (S,).
+        f1: (S, 10).
+
+    Returns:
+        Iterator of `("readable_at", progress)`, `("readable_at/<digit>", progress)` for the ten digits.
+    """
+    yield "readable_at", settles_above(progress, accuracy, level=READABLE)
+    yield from ((f"readable_at/{d}", settles_above(progress, f1[:, d], level=READABLE)) for d in range(NUM_CLASSES))
+
+
+def recognition(
+    frames: np.ndarray, labels: np.ndarray, *, progress: np.ndarray, settled, classifier: Classifier | None = None
+) -> dict:
+    """Accuracy and F1 along a process, and where they settle.
+
+    Args:
+        frames: uint8, (S, N, 28, 28, 1), in the order of the process.
+        labels: int, (N,), the intended digits.
+        progress: (S,), share of the process completed, ascending in 0..1.
+        settled: `gone_at` for the forward process, `readable_at` for the reverse process.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
 
     Returns:
-        Iterator of `("accuracy@<progress>", share)`, `("readable_at", progress)` and `("readable_at/<digit>",
-        progress)`: from where on accuracy, or F1, stays at 0.9 or more.
+        dict of `progress` and `accuracy`, lists of S; `f1`, S lists of 10; and `values`, what `settled` yields for all
+        digits and for each digit present.
 
     Raises:
-        ValueError: If an argument is not as described.
+        ValueError: if an argument is not as described.
     """
-    accuracy, f1 = _curves(frames, labels, progress, classifier)
-    yield from ((f"accuracy@{p:.2f}", float(a)) for p, a in zip(progress, accuracy, strict=True))
-    yield "readable_at", settles_above(progress, accuracy, level=READABLE)
-    for digit in np.unique(labels):
-        yield f"readable_at/{digit}", settles_above(progress, f1[:, digit], level=READABLE)
-
-
-def _curves(frames, labels, progress, classifier):
-    """`curves` of `confusions`, once `progress` is known to fit."""
     progress = np.asarray(progress)
     if progress.shape != (len(frames),) or np.any(np.diff(progress) <= 0):
-        raise ValueError(f"`progress` must be {len(frames)} ascending numbers, one a frame. Received: {progress}")
-    return curves(confusions(frames, labels, classifier=classifier))
+        raise ValueError(
+            f"`progress` must be {len(frames)} ascending numbers, one for each frame. Received: {progress}"
+        )
+    accuracy, f1 = curves(confusions(frames, labels, classifier=classifier))
+    present = {"", *(str(digit) for digit in np.unique(labels))}
+    values = dict(settled(progress, accuracy, f1))
+    return {
+        "progress": progress.tolist(),
+        "accuracy": accuracy.tolist(),
+        "f1": f1.tolist(),
+        "values": {name: value for name, value in values.items() if name.partition("/")[2] in present},
+    }
