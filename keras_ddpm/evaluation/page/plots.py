@@ -1,4 +1,4 @@
-"""The page's plots, as SVG small enough to stand inside the page, and large enough in type to be read on a phone."""
+"""Plots as SVG, small enough to embed in a page and with type large enough for a phone; image grids as PNG."""
 
 import base64
 import io
@@ -7,26 +7,27 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from keras_ddpm.evaluation.probes.recognition import CLAIMS
+from keras_ddpm.evaluation.page.original_report import RECOGNITION
+from keras_ddpm.pictures import grid
 
 MODEL, REAL, CLAIM = "#1f5fa8", "#8a8a8a", "#e8b34a"
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "keras_ddpm", "font.family": "sans-serif", "font.size": 10}
 
 
-def curves_plot(section, *, x_label, claim=None):
+def curves_plot(section: dict, *, x_label: str, claim: str | None = None) -> str:
     """Accuracy, and F1 of each digit, along the process.
 
     Args:
-        section: One of what `report.recognition_section` returns.
-        x_label: Name of the axis.
-        claim: Key of `CLAIMS` whose interval is shaded; None for none.
+        section: One of the values of `measure.recognition_section`.
+        x_label: Label of the axis.
+        claim: Key of `original_report.RECOGNITION` whose interval is shaded; None for none.
 
     Returns:
         SVG text.
     """
     figure, axes = _panel()
     if claim:
-        axes.axvspan(*CLAIMS[claim], color=CLAIM, alpha=0.35, lw=0, label="the original report's claim")
+        axes.axvspan(*RECOGNITION[claim], color=CLAIM, alpha=0.35, lw=0, label="the original report's claim")
     f1 = np.array(section["f1"], dtype="float64")  # (S, 10)
     for digit, color in enumerate(_digit_colours()):
         axes.plot(section["progress"], f1[:, digit], color=color, lw=0.9, label=f"F1 of {digit}")
@@ -37,13 +38,13 @@ def curves_plot(section, *, x_label, claim=None):
     return _svg(figure)
 
 
-def health_plot(steps, table, *, name):
-    """Mean, one standard deviation around it, smallest and largest value over the steps.
+def health_plot(steps: list, table: list, *, name: str) -> str:
+    """Mean, one standard deviation around it, minimum and maximum over the steps.
 
     Args:
-        steps: (S,), descending timesteps.
-        table: (S, 4), mean, std, min, max; not finite where the process broke.
-        name: The quantity.
+        steps: (S,), descending times.
+        table: (S, 4), mean, std, min, max; may be NaN, infinite or None.
+        name: Name of the quantity.
 
     Returns:
         SVG text.
@@ -61,13 +62,13 @@ def health_plot(steps, table, *, name):
     return _svg(figure)
 
 
-def bars(names, model, real, *, y_label):
-    """Model beside real, a pair of bars for each name.
+def bars(names: list[str], model: list[float], real: list[float], *, y_label: str) -> str:
+    """Model beside real, a pair of bars per name.
 
     Args:
         names: Labels of the pairs.
         model, real: As many numbers.
-        y_label: Name of the axis.
+        y_label: Label of the axis.
 
     Returns:
         SVG text.
@@ -82,32 +83,25 @@ def bars(names, model, real, *, y_label):
     return _svg(figure)
 
 
-def mosaic(images, *, columns, gap=2):
-    """Images side by side as a PNG.
+def png_grid(images: np.ndarray, *, columns: int) -> bytes:
+    """Images side by side as the bytes of a PNG.
 
     Args:
-        images: uint8 (N, H, W, 1).
+        images: uint8 (N, H, W, C).
         columns: Images in a row.
-        gap: Pixels between them.
 
     Returns:
         The file's bytes.
     """
     from PIL import Image
 
-    height, width = images.shape[1] + gap, images.shape[2] + gap
-    rows = -(-len(images) // columns)
-    page = np.full((rows * height - gap, columns * width - gap), 255, dtype="uint8")
-    for i, image in enumerate(images):
-        top, left = i // columns * height, i % columns * width
-        page[top : top + images.shape[1], left : left + images.shape[2]] = image[..., 0]
     file = io.BytesIO()
-    Image.fromarray(page).save(file, format="PNG")
+    Image.fromarray(grid(images, columns=columns)).save(file, format="PNG")
     return file.getvalue()
 
 
-def data_uri(content, kind):
-    """Bytes or text as an address that holds them, so that a page needs no other file."""
+def data_uri(content: bytes | str, kind: str) -> str:
+    """Bytes or text as an address that contains them, so that a page needs no other file."""
     content = content.encode() if isinstance(content, str) else content
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
