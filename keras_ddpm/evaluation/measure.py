@@ -1,252 +1,192 @@
-"""One report over arrays: every figure of the generated images beside the same figure of real test images.
+"""All figures of a report: each of the generated images beside the same figure of real test images.
 
     figures[name] = {"model": metric(generated), "real": metric(test)}
 
-Both are n images, compared with the same first n training images and looked for among all training images. What the
-process shows (recognition, health) comes as frames and traces that someone else has drawn; here nothing is sampled.
+Both are n images, compared with the same first n training images, and copies are searched for among all training
+images. Whatever the process shows (recognition, health) comes as frames and traces; nothing is sampled here.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from keras_ddpm.evaluation import health, recognition
+from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.groups import METRICS
+from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.metrics import Pair, bind
 from keras_ddpm.evaluation.metrics.accuracy import confusion
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
-from keras_ddpm.evaluation.judges.classifier import load_classifier, remember
-from keras_ddpm.evaluation.corruptions.clip_reference import reference_scores
+from keras_ddpm.evaluation.metrics.clip_reference import reference_scores
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
-from keras_ddpm.evaluation.arrays import check_images, check_labels
-from keras_ddpm.evaluation.metrics.memorisation import nearest_pairs
-from keras_ddpm.evaluation.metrics import bind
+from keras_ddpm.evaluation.metrics.memorisation import closest_pairs, two_nearest_images
+from keras_ddpm.evaluation.probes import health
+from keras_ddpm.evaluation.probes.frames import Frames
+from keras_ddpm.evaluation.probes.recognition import gone_at, readable_at, recognition
+from keras_ddpm.evaluation.probes.traces import Traces
 
-METRICS = {
-    "accuracy": ("accuracy",),
-    "fid": ("distances",),
-    "prdc": ("manifold",),
-    "diversity": ("diversity",),
-    "memorisation": ("memorisation", "memorisation_in_pixels"),
-    "pixels": ("pixels",),
-}
-GROUPS = (*METRICS, "clip", "recognition", "health")
-PROCESS = ("recognition", "health")  # these need more than the final images
-MINIMUM = {"fid": 100, "prdc": 100}
 KNOWN_BAD = ("wrong labels", "blobs", "cross-fades", "noise")
 MOST_BAD = 1000
+MISREAD = 20
 
 
-def choose_groups(only, *, arrays_only=False):
-    """The groups that a comma-separated list names.
-
-    Args:
-        only: Such as "clip,fid"; None for all.
-        arrays_only: Whether there are final images and no process.
-
-    Returns:
-        Tuple of names from `GROUPS`, in their order.
-
-    Raises:
-        ValueError: for an unknown name, or one that cannot be had from images alone.
-    """
-    if only is None:
-        return tuple(name for name in GROUPS if not (arrays_only and name in PROCESS))
-    asked = [name.strip() for name in only.split(",")]
-    unknown = [name for name in asked if name not in GROUPS]
-    if unknown or not asked:
-        raise ValueError(f"`only` must be a list of {', '.join(GROUPS)}. Received: {only!r}")
-    if arrays_only and set(asked) & set(PROCESS):
-        raise ValueError(f"`only` cannot hold {' or '.join(PROCESS)} with images from a file. Received: {only!r}")
-    return tuple(name for name in GROUPS if name in asked)
-
-
-def check_counts(labels, groups, *, available, cas=False):
-    """Fail early if there are too few images for what is asked, or more than there are real ones.
-
-    Args:
-        labels: int (n,), of the images to judge.
-        groups: Names from `GROUPS`.
-        available: Number of real test images.
-        cas: Whether a classifier is to be trained.
-
-    Raises:
-        ValueError: saying how many it takes.
-    """
-    fewest = max([128 if cas else 10, *(MINIMUM.get(group, 10) for group in groups)])
-    if not fewest <= len(labels) <= available:
-        raise ValueError(
-            f"`n` must be in {fewest}..{available}: at least what the metrics need, at most the number of real test "
-            f"images to stand beside. Received: {len(labels)}"
-        )
-    digits, counts = np.unique(labels, return_counts=True)
-    if "diversity" in groups and counts.min() < 2:
-        raise ValueError(f"Diversity needs 2 images of each digit; of digit {digits[counts.argmin()]} there is one")
-
-
-def measure(images, labels, *, test, training, groups, evaluator=None, process=None, cas_steps=0, notify=None):
-    """Runs the metrics and puts the real images' figures beside.
+def measure(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    test: Pair,
+    training: Pair,
+    groups: tuple[str, ...],
+    evaluator=None,
+    frames: dict[str, Frames] | None = None,
+    traces: Traces | None = None,
+    cas_steps: int = 0,
+    notify: Callable[[str], None] | None = None,
+) -> tuple[dict, dict]:
+    """Runs the metrics on the generated and on the real images.
 
     Args:
         images: uint8 (n, 28, 28, 1), generated.
         labels: int (n,), the digit each was meant to be.
         test: `(images, labels)`, real, n of them, not trained on.
-        training: `(images, labels)`, all that the generator was trained on, at least n.
-        groups: Names from `GROUPS`.
-        evaluator: A `clip.ClipEvaluator`, for the group "clip".
-        process: Dict with `forward`, `reverse` and `estimate`, each (frames, labels, progress), for "recognition", and
-            `traces`, `steps`, `alpha_bar_end` for "health".
-        cas_steps: Training steps of the classification accuracy score; 0 for none.
+        training: `(images, labels)`, everything the generator was trained on, at least n.
+        groups: Names from `groups.GROUPS`.
+        evaluator: A `ClipEvaluator`, for the group "clip".
+        frames: dict with `forward`, `reverse` and `estimate`, for the group "recognition".
+        traces: `Traces`, for the group "health".
+        cas_steps: Training steps of the classification accuracy score; 0 to leave it out.
         notify: Called with the name of each stage as it begins; None for nothing.
 
     Returns:
-        `(report, pictures)`: a dict of plain values, ready for JSON, and a dict of uint8 arrays for the page.
+        `(content, pictures)`: a dict of plain values, ready for JSON, and a dict of uint8 arrays for the page.
 
     Raises:
         ValueError: if an argument is not as described.
     """
     check_images(images)
     check_labels(labels, images)
-    labels = np.asarray(labels)
-    classifier = remember(load_classifier())
-    n = len(images)
-    metrics = bind(reference=(training[0][:n], training[1][:n]), training=training[0], classifier=classifier)
-    both = partial(_beside, images=images, labels=labels, test=test)
-    stages = {group: [metrics[name] for name in METRICS[group]] for group in groups if group in METRICS}
-    report = {"n": n, "figures": {}, "seconds": {}}
-    stage = partial(_stage, report, notify)
-    for group, members in stages.items():
-        with_real = stage(group, lambda members=members: [pair for m in members for pair in both(m)])
-        report["figures"].update(with_real)
+    labels, n = np.asarray(labels), len(images)
+    classifier = memoize(load_classifier())
+    search = memoize(lambda images: two_nearest_images(images, training[0]))
+    reference = training[0][:n], training[1][:n]
+    metrics = bind(reference=reference, training=training[0], classifier=classifier, search=search)
+    content = {"n": n, "figures": {}, "seconds": {}}
+    stage = partial(_stage, content, notify)
+    for group in (group for group in groups if group in METRICS):
+        members = [metrics[name] for name in METRICS[group]]
+        content["figures"] |= stage(group, lambda members=members: _beside(members, (images, labels), test))
     if "accuracy" in groups:
-        report["confusion"] = confusion(images, labels, classifier=classifier).tolist()
+        content["confusion"] = confusion(images, labels, classifier=classifier).tolist()
     if "clip" in groups:
-        report["clip"] = stage("clip", lambda: clip_section(images, labels, test=test, evaluator=evaluator))
+        content["clip"] = stage("clip", lambda: clip_section(images, labels, test=test, evaluator=evaluator))
     if "recognition" in groups:
-        report["recognition"] = stage("recognition", lambda: recognition_section(process))
+        content["recognition"] = stage("recognition", lambda: recognition_section(frames))
     if "health" in groups:
-        report["health"] = stage("health", lambda: health_section(process))
+        content["health"] = stage("health", lambda: health_section(traces))
     if cas_steps:
-        report["figures"].update(stage("cas", lambda: cas(images, labels, test, training=training, steps=cas_steps)))
-    shown = stage("pictures", lambda: pictures(images, labels, training=training, classifier=classifier, groups=groups))
-    return report, shown
+        score = partial(classification_accuracy_score, test=test, steps=cas_steps)
+        content["figures"] |= stage("cas", lambda: _beside([score], (images, labels), test, real=reference))
+    shown = stage("pictures", lambda: pictures(images, labels, groups, training[0], classifier, search))
+    return content, shown
 
 
-def clip_section(images, labels, *, test, evaluator):
-    """CLIP per digit for the generated and the real images, and over all for known-bad ones made from real ones.
+def clip_section(images: np.ndarray, labels: np.ndarray, *, test: Pair, evaluator) -> dict:
+    """CLIP per digit for the generated and the real images, and overall for known-bad ones made from real ones.
 
     Args:
         images, labels, test, evaluator: See `measure`.
 
     Returns:
-        Dict with the evaluator's name, `model`, `real` and `bad`: figures by name, without the evaluator's.
+        dict with the evaluator's name, and figures by name, without the evaluator's: `model`, `real` and `bad`.
     """
     prefix = f"clip/{evaluator.name}/"
-    rows = {"model": dict(clip_scores(images, labels, evaluator=evaluator))}
-    rows["real"] = dict(clip_scores(*test, evaluator=evaluator))
+    scores = {"model": dict(clip_scores(images, labels, evaluator=evaluator))}
+    scores["real"] = dict(clip_scores(*test, evaluator=evaluator))
     few = tuple(array[:MOST_BAD] for array in test)
     bad = dict(reference_scores(*few, evaluator=evaluator, names=KNOWN_BAD))
-    short = {name: _without(prefix, scores) for name, scores in (rows | bad).items()}
-    return {"evaluator": evaluator.name, "bad_n": len(few[0]), "bad": {name: short.pop(name) for name in bad}, **short}
+    short = {row: {k.removeprefix(prefix): v for k, v in values.items()} for row, values in (scores | bad).items()}
+    return {"evaluator": evaluator.name, "bad_n": len(few[0]), "bad": {row: short.pop(row) for row in bad}, **short}
 
 
-def recognition_section(process):
-    """Accuracy and F1 along the forward process, the reverse process and the x_0 estimates of the latter.
+def recognition_section(frames: dict[str, Frames]) -> dict:
+    """Accuracy and F1 along the forward process, the reverse process, and the x_0 estimates of the latter.
 
     Args:
-        process: See `measure`.
+        frames: See `measure`.
 
     Returns:
-        Dict from the curve's name to `progress`, `accuracy` (S,), `f1` (S, 10), the number of images, and the values
-        that `recognition` yields.
+        dict from the curve's name to the number of images and what `recognition` returns.
     """
-    yields = {"forward": recognition.forward_recognition}
+    classifier = load_classifier()
+    settled = {"forward": gone_at, "reverse": readable_at, "estimate": readable_at}
     sections = {}
-    classifier = remember(load_classifier())
-    for name in ("forward", "reverse", "estimate"):
-        frames, labels, progress = process[name]
-        accuracy, f1 = recognition.curves(recognition.confusions(frames, labels, classifier=classifier))
-        values = yields.get(name, recognition.reverse_recognition)
-        values = dict(values(frames, labels, progress=progress, classifier=classifier))
-        sections[name] = {
-            "images": len(labels),
-            "progress": np.asarray(progress).tolist(),
-            "accuracy": accuracy.tolist(),
-            "f1": f1.tolist(),
-            "values": {key: value for key, value in values.items() if "@" not in key},
-        }
+    for name, where in settled.items():
+        shown, labels, progress = frames[name]
+        found = recognition(shown, labels, progress=progress, settled=where, classifier=classifier)
+        sections[name] = {"images": len(labels), **found}
     return sections
 
 
-def health_section(process):
-    """The statistics of the traces and what they say.
+def health_section(traces: Traces) -> dict:
+    """The statistics of the traces, and what they say.
 
     Args:
-        process: See `measure`.
+        traces: See `measure`.
 
     Returns:
-        Dict with `steps`, `statistics` (mean, std, min, max at each step, by quantity) and `diagnosis`.
+        dict with `steps`, the number of `images`, `statistics` (mean, std, min, max at each step, by quantity), and
+        `diagnosis`.
     """
-    traces, steps = process["traces"], np.asarray(process["steps"]).tolist()
-    found = health.diagnose(traces, steps=steps, alpha_bar_end=process["alpha_bar_end"])
-    table = {name: health.statistics(trace).tolist() for name, trace in traces.items()}
-    return {"steps": steps, "images": traces["x_t"].shape[1], "statistics": table, "diagnosis": found}
+    steps = np.asarray(traces.steps).tolist()
+    found = health.diagnose(traces.values, steps=steps, alpha_bar_end=traces.alpha_bar_end)
+    table = {name: health.statistics(trace).tolist() for name, trace in traces.values.items()}
+    return {"steps": steps, "images": traces.values["x_t"].shape[1], "statistics": table, "diagnosis": found}
 
 
-def cas(images, labels, test, *, training, steps):
-    """The classification accuracy score, beside that of as many real training images.
-
-    Args:
-        images, labels, test, training: See `measure`.
-        steps: Training steps.
-
-    Returns:
-        List of (name, {"model", "real"}).
-    """
-    score = partial(classification_accuracy_score, test=test, steps=steps)
-    real = dict(score(training[0][: len(images)], training[1][: len(images)]))
-    return [(name, {"model": value, "real": real[name]}) for name, value in score(images, labels)]
-
-
-def pictures(images, labels, *, training, classifier, groups):
+def pictures(images, labels, groups, training, classifier, search) -> dict:
     """What a person should see: ten of each digit, the misread, and of each digit the nearest to a training image.
 
     Args:
-        images, labels, training: See `measure`.
+        images, labels, groups: See `measure`.
+        training: uint8 (M, 28, 28, 1).
         classifier: Function from images to (probabilities, features).
-        groups: Names from `GROUPS`.
+        search: Function from images to distances and indices of their nearest training images.
 
     Returns:
-        Dict of `grid` (pairs of digit and images), and, if asked for, `misread` (images, asked, read) and `nearest`
+        dict of `grid` (pairs of digit and images) and, if asked for, `misread` (images, asked, read) and `nearest`
         (images, their nearest training images, distances).
     """
     shown = {"grid": [(int(digit), images[labels == digit][:10]) for digit in np.unique(labels)]}
     if "accuracy" in groups:
         read = classifier(images)[0].argmax(axis=1)
-        wrong = np.flatnonzero(read != labels)[:20]
+        wrong = np.flatnonzero(read != labels)[:MISREAD]
         shown["misread"] = (images[wrong], labels[wrong].tolist(), read[wrong].tolist())
     if "memorisation" in groups:
-        few = images[:MOST_BAD]
-        own, theirs, distance = nearest_pairs(few, training[0], count=len(few))
+        own, theirs, distance = closest_pairs(search, images, count=len(images))
         first = np.sort(np.unique(labels[own], return_index=True)[1])  # the closest of each digit
-        shown["nearest"] = (few[own[first]], training[0][theirs[first]], distance[first].tolist())
+        shown["nearest"] = (images[own[first]], training[theirs[first]], distance[first].tolist())
     return shown
 
 
-def _beside(metric, *, images, labels, test):
-    """Pairs of a name and the two values; a digit that only one side has is left out."""
-    model, real = dict(metric(images, labels)), dict(metric(*test))
-    return [(name, {"model": model[name], "real": real[name]}) for name in model if name in real]
+def _beside(metrics, model, test, *, real=None):
+    """dict from a name to the two values; a digit that only one side has is left out.
+
+    `real` are the real images to measure, the test images unless given.
+    """
+    values = {}
+    for metric in metrics:
+        drawn, true = dict(metric(*model)), dict(metric(*(real or test)))
+        values |= {name: {"model": drawn[name], "real": true[name]} for name in drawn if name in true}
+    return values
 
 
-def _stage(report, notify, name, work):
-    """Does the work, says so, and keeps its time."""
+def _stage(content, notify, name, work):
+    """Does the work, announces it, and records its seconds."""
     if notify:
         notify(name)
     start = time.perf_counter()
     result = work()
-    report["seconds"][name] = round(time.perf_counter() - start, 2)
+    content["seconds"][name] = round(time.perf_counter() - start, 2)
     return result
-
-
-def _without(prefix, scores):
-    return {name.removeprefix(prefix): value for name, value in scores.items()}
