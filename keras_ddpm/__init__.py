@@ -14,6 +14,7 @@ _NAMES = {
     "Diffusion": "diffusion",
     "Generator": "generator",
     "UNet": "unet",
+    "evaluate": "evaluation.api",
     "load_preset": "presets",
 }
 

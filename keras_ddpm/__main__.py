@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import tyro
 
-from keras_ddpm.evaluate import Compare, Evaluate
+from keras_ddpm.evaluation.command import Compare, Evaluate
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up messages are not ours
 
