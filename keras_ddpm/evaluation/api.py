@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_ddpm import data
 from keras_ddpm.evaluation import provenance
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import NUM_CLASSES, check_images, check_labels
 from keras_ddpm.evaluation.drawing import Drawn, draw
 from keras_ddpm.evaluation.groups import PROCESS, check_counts, check_digits, choose_groups
 from keras_ddpm.evaluation.judges import digit_clip
@@ -147,7 +147,7 @@ def _draw(generator, labels, w, seed, real, progress):
         done += count
         progress("sampling", done, len(labels))
 
-    w = w_of_class(w, generator.network.num_classes)[labels]
+    w = w_of_class(w, NUM_CLASSES)[labels]
     return draw(generator, labels, w, seed=seed, real=real, progress=advance if progress else None)
 
 

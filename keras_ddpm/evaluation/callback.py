@@ -38,7 +38,7 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
         if every < 1 or n < MINIMUM:
             raise ValueError(f"`every` must be at least 1 and `n` at least {MINIMUM}. Received: {every}, {n}")
         self.generator, self.w, self.dataset, self.every, self.n = generator, w, dataset, every, n
-        self.names = []
+        self.names: list[str] = []
 
     def on_train_begin(self, logs=None):
         """Loads the real images and the judge."""

@@ -55,8 +55,8 @@ def draw(
     if len(rest[0]):
         parts.append(draw_images(generator, *rest, progress=progress))
     frames = reverse_frames(path, first[0], times=times(generator))
-    few = tuple(array[:MOST_IMAGES] for array in real)
-    frames["forward"] = forward_frames(*few, add_noise(generator), levels=levels(generator), seed=seed)
+    images, digits = (array[:MOST_IMAGES] for array in real)
+    frames["forward"] = forward_frames(images, digits, add_noise(generator), levels=levels(generator), seed=seed)
     return Drawn(np.concatenate(parts), frames, follow(generator, path, first[0], first[1]))
 
 

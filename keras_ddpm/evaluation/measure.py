@@ -9,6 +9,7 @@ images. Whatever the process shows (recognition, health) comes as frames and tra
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def clip_section(images: np.ndarray, labels: np.ndarray, *, test: Pair, evaluato
     return {"evaluator": evaluator.name, "bad_n": len(few[0]), "bad": {row: short.pop(row) for row in bad}, **short}
 
 
-def recognition_section(frames: dict[str, Frames]) -> dict:
+def recognition_section(frames: dict[str, Frames] | None) -> dict:
     """Accuracy and F1 along the forward process, the reverse process, and the x_0 estimates of the latter.
 
     Args:
@@ -118,7 +119,12 @@ def recognition_section(frames: dict[str, Frames]) -> dict:
 
     Returns:
         dict from the curve's name to the number of images and what `recognition` returns.
+
+    Raises:
+        ValueError: without frames.
     """
+    if frames is None:
+        raise ValueError("`frames` are needed for the group 'recognition'. Received: None")
     classifier = load_classifier()
     settled = {"forward": gone_at, "reverse": readable_at, "estimate": readable_at}
     sections = {}
@@ -129,7 +135,7 @@ def recognition_section(frames: dict[str, Frames]) -> dict:
     return sections
 
 
-def health_section(traces: Traces) -> dict:
+def health_section(traces: Traces | None) -> dict:
     """The statistics of the traces, and what they say.
 
     Args:
@@ -138,7 +144,12 @@ def health_section(traces: Traces) -> dict:
     Returns:
         dict with `steps`, the number of `images`, `statistics` (mean, std, min, max at each step, by quantity), and
         `diagnosis`.
+
+    Raises:
+        ValueError: without traces.
     """
+    if traces is None:
+        raise ValueError("`traces` are needed for the group 'health'. Received: None")
     steps = np.asarray(traces.steps).tolist()
     found = health.diagnose(traces.values, steps=steps, alpha_bar_end=traces.alpha_bar_end)
     table = {name: health.statistics(trace).tolist() for name, trace in traces.values.items()}
@@ -158,7 +169,7 @@ def pictures(images, labels, groups, training, classifier, search) -> dict:
         dict of `grid` (pairs of digit and images) and, if asked for, `misread` (images, asked, read) and `nearest`
         (images, their nearest training images, distances).
     """
-    shown = {"grid": [(int(digit), images[labels == digit][:10]) for digit in np.unique(labels)]}
+    shown: dict[str, Any] = {"grid": [(int(digit), images[labels == digit][:10]) for digit in np.unique(labels)]}
     if "accuracy" in groups:
         read = classifier(images)[0].argmax(axis=1)
         wrong = np.flatnonzero(read != labels)[:MISREAD]

@@ -34,8 +34,8 @@ class Source:
     w: Any = None
     sampling: str = ""
     build: Callable | None = None
-    images: np.ndarray | None = None
-    labels: np.ndarray | None = None
+    images: Any = None
+    labels: Any = None
 
     def select(self, n: int | None, *, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """n of the given images with their labels, at random if there are more; by default all, up to `most`.

@@ -139,8 +139,9 @@ def blobs(images: np.ndarray, rng: np.random.Generator, *, smoothness: tuple[flo
     y, x = np.mgrid[:h, :w]
     window = np.exp(-(((y - h / 2 + 0.5) / (0.3 * h)) ** 4) - ((x - w / 2 + 0.5) / (0.3 * w)) ** 4)
     result = np.empty((n, h, w))
-    for i, sigma in enumerate(rng.uniform(*smoothness, size=n)):
-        field = ndimage.gaussian_filter(rng.standard_normal((h, w)), sigma)
+    sigma = np.asarray(rng.uniform(*smoothness, size=n))
+    for i in range(n):
+        field = ndimage.gaussian_filter(rng.standard_normal((h, w)), sigma[i])
         field = (field / field.std() - rng.uniform(0.0, 1.0)) * window
         result[i] = 255.0 * np.maximum(field, 0.0) / field.max() * rng.uniform(0.4, 1.3)
     return grey_levels(result[..., None])

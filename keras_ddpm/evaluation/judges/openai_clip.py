@@ -83,7 +83,7 @@ def orient_patch_kernel(
     for orientation, value in orientations.items():
         kernel.assign(value)
         accuracy[orientation] = zero_shot_accuracy(evaluator, images, labels)
-    best = max(accuracy, key=accuracy.get)  # on a tie the stored one is kept
+    best = max(accuracy, key=accuracy.__getitem__)  # on a tie the stored one is kept
     kernel.assign(orientations[best])
     shown = ", ".join(f"{orientation} {100 * value:.1f} %" for orientation, value in accuracy.items())
     logger.info("%s: patch kernel %s (%s right of %d real digits)", evaluator.name, best, shown, len(images))

@@ -129,8 +129,10 @@ class Arguments:
 def main(args: list[str] | None = None) -> None:
     """Trains on the training split, measures accuracy on the test split, and saves weights and facts."""
     arguments = tyro.cli(Arguments, description=__doc__, args=args)
-    settings = {"arch": arguments.arch, "epochs": arguments.epochs, "seed": arguments.seed}
-    classifier = train_classifier(*load(arguments.dataset, "train")[:2], verbose=2, **settings)
+    images, labels, _ = load(arguments.dataset, "train")
+    classifier = train_classifier(
+        images, labels, arch=arguments.arch, epochs=arguments.epochs, seed=arguments.seed, verbose=2
+    )
     test_images, test_labels, _ = load(arguments.dataset, "test")
     accuracy = float(np.mean(classifier(test_images)[0].argmax(axis=1) == test_labels))
     backend = keras.backend.backend()

@@ -41,13 +41,14 @@ def precision_recall_density_coverage(
     """
     x, y = np.asarray(features, "float64"), np.asarray(reference, "float64")
     radius_x, radius_y = _radii(x, k), _radii(y, k)
-    held, nearest, reached = [], np.full(len(y), np.inf), np.zeros(len(y), bool)
+    counts: list[int] = []  # how many B(y_j) contain x_i
+    nearest, reached = np.full(len(y), np.inf), np.zeros(len(y), bool)
     for distances in pairwise_distances_chunked(x, y, working_memory=256):  # (rows, M), some rows of x at a time
-        rows = slice(len(held), len(held) + len(distances))
-        held.extend((distances <= radius_y).sum(axis=1))  # how many B(y_j) contain x_i
+        rows = slice(len(counts), len(counts) + len(distances))
+        counts.extend((distances <= radius_y).sum(axis=1))
         nearest = np.minimum(nearest, distances.min(axis=0))
         reached |= (distances <= radius_x[rows, None]).any(axis=0)
-    held = np.array(held)  # (N,)
+    held = np.array(counts)  # (N,)
     return float((held > 0).mean()), float(reached.mean()), float(held.mean() / k), float((nearest <= radius_y).mean())
 
 

@@ -115,9 +115,9 @@ def markdown(real: dict[str, np.ndarray], broken: dict[str, dict[str, float]]) -
         miss = [name for name in real if name not in hit]
         lines.append(f"| {generator} | {', '.join(hit) or 'nothing'} | {', '.join(miss) or 'nothing'} |")
     lines += ["", "| metric | real, mean ± deviation | " + " | ".join(broken) + " |", "|---" * (len(broken) + 2) + "|"]
-    for name, values in real.items():
-        cells = [f"{v[name]:.3g}" if not detects(v[name], values) else f"**{v[name]:.3g}**" for v in broken.values()]
-        lines.append(f"| {name} | {values.mean():.3g} ± {values.std(ddof=1):.2g} | " + " | ".join(cells) + " |")
+    for name, sets in real.items():
+        cells = [f"{v[name]:.3g}" if not detects(v[name], sets) else f"**{v[name]:.3g}**" for v in broken.values()]
+        lines.append(f"| {name} | {sets.mean():.3g} ± {sets.std(ddof=1):.2g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
