@@ -19,10 +19,11 @@ from keras_ddpm.sampling_request import w_of_class
 
 from benchmarks import machine
 from keras_ddpm import data, presets
-from keras_ddpm.evaluation.accuracy import accuracy
-from keras_ddpm.evaluation.classifier import SHIPPED, load_classifier, remember
-from keras_ddpm.evaluation.frechet import distances
-from keras_ddpm.evaluation.manifold import manifold
+from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
+from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.metrics.accuracy import accuracy
+from keras_ddpm.evaluation.metrics.frechet import distances
+from keras_ddpm.evaluation.metrics.manifold import manifold
 from keras_ddpm.guidance import ALWAYS
 
 FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
@@ -66,7 +67,7 @@ def row(images, labels, *, reference, classifier):
 
 def main():
     arguments = tyro.cli(Arguments, description=__doc__)
-    classifier, n = remember(load_classifier(arguments.classifier, arch=arguments.arch)), arguments.n
+    classifier, n = memoize(load_classifier(arguments.classifier, arch=arguments.arch)), arguments.n
     random = np.random.default_rng(0)
     rows = {s: random.permutation(m)[:n] for s, m in (("test", 10_000), ("train", 60_000))}
     real = {s: tuple(a[rows[s]] for a in data.load(arguments.dataset, s)[:2]) for s in rows}

@@ -17,6 +17,7 @@ _NAMES = {
     "Diffusion": "diffusion",
     "Generator": "generator",
     "UNet": "networks.unet",
+    "evaluate": "evaluation.api",
     "load_preset": "presets",
 }
 

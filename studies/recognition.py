@@ -6,13 +6,13 @@ The classifier learned clean digits. For the reverse process it reads the state 
 what a viewer of a film of denoising could see at that moment, and what the network knows already.
 """
 
-import dataclasses
-
 import numpy as np
 
-from keras_ddpm import pictures, presets, process
-from keras_ddpm.evaluation import plots
-from keras_ddpm.evaluation.report import recognition_section
+from keras_ddpm import pictures, presets
+from keras_ddpm.evaluation import drawing
+from keras_ddpm.evaluation.measure import recognition_section
+from keras_ddpm.evaluation.page import plots
+from keras_ddpm.evaluation.probes.frames import forward_frames, reverse_frames
 from keras_ddpm.whole import write_text
 from studies import arms, study
 
@@ -47,29 +47,38 @@ def recognise(folder, judge, steps, seed, picture):
     """Accuracy and F1 per digit along both processes, of one seed; a film of one digit into `picture`, if given."""
     if picture:
         film(picture, judge, folder, steps)
-    sampling = presets.read_config(folder)[0].sampling
-    recording = recorder(folder, steps)
-    path = recording.sample(judge.labels, sampling.w, seed * judge.n + np.arange(judge.n))
-    found = process.frames(path, judge.labels, times=recording.times, T=recording.diffusion.T)
-    forward = process.noised(judge.test[0][: judge.n], judge.labels, recording.diffusion, seed=seed)
-    return {"w": sampling.w, **recognition_section({"forward": forward, **found})}
+    generator = presets.load_preset(folder, sampler="ddpm", steps=steps)
+    w = presets.read_config(folder)[0].sampling.w
+    found = both_ways(generator, judge.test[0][: judge.n], judge.labels, w, seed=seed, first=seed * judge.n)
+    return {"w": w, **recognition_section(found)}
 
 
-def recorder(folder, steps):
-    """A run's own sampling, by DDPM with so many steps, keeping the path."""
-    sampling = dataclasses.replace(presets.read_config(folder)[0].sampling, sampler="ddpm", steps=steps)
-    return process.recorder(presets.load_preset(folder), sampling)
+def both_ways(generator, images, labels, w, *, seed, first):
+    """Frames of the forward process of real images, and of the reverse process of as many drawn ones.
+
+    Args:
+        generator: `Generator`.
+        images, labels: uint8 (N, 28, 28, 1) and int (N,), real.
+        w: Guidance.
+        seed: Of the forward process's noise.
+        first: Seed of the first drawn image.
+
+    Returns:
+        dict of `forward`, `reverse` and `estimate`.
+    """
+    path = drawing.draw_path(generator, labels, np.full(len(labels), w), first + np.arange(len(labels)))
+    levels = drawing.levels(generator)
+    forward = forward_frames(images, labels, drawing.add_noise(generator), levels=levels, seed=seed)
+    return {"forward": forward, **reverse_frames(path, labels, times=drawing.times(generator))}
 
 
 def film(path, judge, folder, steps):
     """A picture: a real 2 at every tenth step of the noise, a drawn 2 on its way back, and the estimates of x_0."""
-    recording = recorder(folder, steps)
+    generator = presets.load_preset(folder, sampler="ddpm", steps=steps)
     two = int(np.flatnonzero(judge.labels == 2)[0])
-    forward, _, _ = process.noised(judge.test[0][two : two + 1], judge.labels[two : two + 1], recording.diffusion)
-    w = presets.read_config(folder)[0].sampling.w
-    drawn = recording.sample(judge.labels[two : two + 1], w, np.array([2]))
-    back = process.frames(drawn, [2], times=recording.times, T=recording.diffusion.T)
-    rows = (forward, back["reverse"][0], back["estimate"][0])
+    w, one = presets.read_config(folder)[0].sampling.w, slice(two, two + 1)
+    found = both_ways(generator, judge.test[0][one], judge.labels[one], w, seed=0, first=2)
+    rows = [found[name].images for name in ("forward", "reverse", "estimate")]
     strips = [frames[:: max(1, len(frames) // 10)][:11, 0] for frames in rows]
     count = min(map(len, strips))
     images = np.concatenate([strip[:count] for strip in strips])

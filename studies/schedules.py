@@ -7,13 +7,12 @@ kept: largest |mu|, and largest |x_0| before it is clipped, at every second step
 with other seeds.
 """
 
-import dataclasses
-
 import numpy as np
 
-from keras_ddpm import pictures, presets, process
+from keras_ddpm import pictures, presets
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.evaluation import health
+from keras_ddpm.evaluation import drawing
+from keras_ddpm.evaluation.probes import health
 from studies import arms, study
 
 N = 200
@@ -66,16 +65,15 @@ def measure(folder, judge, threshold, seed, picture):
 
 def numbers(folder, threshold, w):
     """Largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how much of eps's error reaches x_0."""
-    sampling = dataclasses.replace(presets.read_config(folder)[0].sampling, threshold=threshold)
-    recording = process.recorder(presets.load_preset(folder), sampling)
-    found = process.traces(recording, sampling, np.arange(50) % 10, np.full(50, w), np.arange(50))
-    largest = {name: np.abs(trace).reshape(len(trace), -1).max(axis=1) for name, trace in found["traces"].items()}
-    last = recording.diffusion.alpha_bar[-1]
+    generator = presets.load_preset(folder, threshold=threshold)
+    digit, w = np.arange(50) % 10, np.full(50, w)
+    traces, steps, last = drawing.follow(generator, drawing.draw_path(generator, digit, w, np.arange(50)), digit, w)
+    largest = {name: np.abs(trace).reshape(len(trace), -1).max(axis=1) for name, trace in traces.items()}
     return {
-        "steps": found["steps"],
+        "steps": steps,
         "mu_largest": largest["mu"],
         "x_0_largest": largest["x_0"],
-        "diagnosis": health.diagnose(found["traces"], steps=found["steps"], alpha_bar_end=found["alpha_bar_end"]),
+        "diagnosis": health.diagnose(traces, steps=steps, alpha_bar_end=last),
         "terminal_alpha_bar": last,
         "gain_of_eps_in_x_0": np.sqrt((1 - last) / last) if last else None,
     }

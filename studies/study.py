@@ -18,10 +18,11 @@ import tyro
 
 from benchmarks import machine
 from keras_ddpm import data, pictures, presets
-from keras_ddpm.evaluation.classifier import load_classifier, remember
-from keras_ddpm.evaluation.clip_scores import clip_scores
-from keras_ddpm.evaluation.digit_clip import load_digit_clip
+from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.judges.digit_clip import load_digit_clip
+from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
+from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 from keras_ddpm.whole import write_text
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -161,7 +162,7 @@ class Judge:
     def __init__(self, options, n):
         self.train, self.test = (data.load(options.dataset, split)[:2] for split in ("train", "test"))
         self.n, self.labels = n, self.test[1][:n]
-        self.classifier = remember(load_classifier())
+        self.classifier = memoize(load_classifier())
         self.clip = load_digit_clip()
         reference = tuple(array[:n] for array in self.train)
         self.metrics = bind(reference=reference, training=self.train[0], classifier=self.classifier)

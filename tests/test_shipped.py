@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_ddpm import api, presets
-from keras_ddpm.evaluation.classifier import load_classifier
+from keras_ddpm.evaluation.judges.classifier import load_classifier
 
 DIGITS = np.arange(256, dtype="int32") % 10
 

@@ -44,7 +44,7 @@ def for_run(config, out, generator):
         LossCurve(out / "log.csv", out / "loss.png"),
     ]
     if training.evaluate_every:
-        from keras_ddpm.evaluation_callback import EvaluateDuringTraining
+        from keras_ddpm.evaluation.callback import EvaluateDuringTraining
 
         logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, every=training.evaluate_every))
     if training.grid_every:

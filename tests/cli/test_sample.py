@@ -8,7 +8,7 @@ import keras_ddpm
 from keras_ddpm import api
 from keras_ddpm.cli.main import main
 from keras_ddpm.cli.sample import MAX_IMAGES, Sample
-from keras_ddpm.evaluation.cas import read_pairs
+from keras_ddpm.evaluation.arrays import read_images
 from keras_ddpm.samplers import SAMPLERS
 
 
@@ -28,7 +28,7 @@ def test_one_image_has_one_seed(small_preset, tmp_path, capsys):
 def test_sample_writes_an_npz_that_evaluation_reads(small_preset, tmp_path):
     out = tmp_path / "digits.npz"
     main(f"sample 7 3 --n 2 --seed 5 --out {out} --preset {small_preset}".split())
-    images, labels = read_pairs(out)
+    images, labels = read_images(out)
     assert images.shape == (4, 28, 28, 1) and images.dtype == np.uint8 and labels.tolist() == [7, 7, 3, 3]
     again = keras_ddpm.sample(3, seed=7, preset=small_preset)
     np.testing.assert_array_equal(images[2, ..., 0], again)

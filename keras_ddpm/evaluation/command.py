@@ -1,0 +1,122 @@
+"""The commands `evaluate` and `compare`, over `evaluate()` and `comparison`."""
+
+import dataclasses
+import logging
+import os
+import pathlib
+from typing import Annotated
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measure a preset, a run or a file of images: write report.html and report.json, and print a short table."""
+
+    preset: str | None = None
+    """Name of a shipped preset. Default: mnist."""
+    run_folder: Annotated[pathlib.Path | None, tyro.conf.arg(name="run")] = None
+    """Folder that train.py wrote."""
+    images: pathlib.Path | None = None
+    """.npz file with `images` (uint8, N x 28 x 28 x 1) and `labels`."""
+    n: int | None = None
+    """Number of images, and of real test images beside them. Default: 1000; with --images all, up to the real ones."""
+    w: float | None = None
+    """Guidance. Default: the preset's, as for the sampler and the steps."""
+    sampler: str | None = None
+    """Sampler: ddpm, ddim and others. Default: the preset's."""
+    steps: int | None = None
+    """Sampling steps. Default: the preset's."""
+    seed: int = 0
+    """Seed of the first image; the others follow."""
+    only: str | None = None
+    """Some of accuracy,fid,prdc,diversity,memorisation,pixels,clip,recognition,health. Default: all."""
+    cas: bool = False
+    """Add the classification accuracy score: trains two classifiers, which takes minutes."""
+    clip: str = "digit"
+    """digit: our own small CLIP. Or OpenAI's, if its weights are available: clip-vit-base-patch32 and siblings."""
+    dataset: str = "mnist"
+    """The real images: TFDS name, or path of an .npz file."""
+    out: pathlib.Path = pathlib.Path("report")
+    """Folder to write into."""
+
+    def run(self) -> None:
+        """Evaluates, writes both files and prints the table."""
+        source = self._source()
+        _check_folder(self.out)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs for several shapes: intended
+        from keras_ddpm.evaluation.api import evaluate
+
+        names = ("n", "w", "sampler", "steps", "seed", "only", "cas", "clip", "dataset")
+        with _Bars() as bars:
+            report = evaluate(source, **{name: getattr(self, name) for name in names}, progress=bars.show)
+        report.save(self.out)
+        facts = report.content["facts"]
+        print("\n".join([facts["title"], facts["judges"], "", report.table(), *report.warnings]))
+        print(f"\n{self.out / 'report.html'}")
+
+    def _source(self):
+        sources = [value for value in (self.preset, self.run_folder, self.images) if value is not None]
+        if len(sources) > 1:
+            raise ValueError("Give one of --preset, --run and --images, not several")
+        if self.images and (self.w, self.sampler, self.steps) != (None, None, None):
+            raise ValueError("--w, --sampler and --steps do nothing to --images, which are given")
+        if self.images and not self.images.is_file():
+            raise FileNotFoundError(f"There is no file {str(self.images)!r}")
+        return sources[0] if sources else "mnist"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Put two reports side by side: print their figures, and write a page on request."""
+
+    a: tyro.conf.Positional[pathlib.Path]
+    """A report.json, or the folder that holds it."""
+    b: tyro.conf.Positional[pathlib.Path]
+    """The other one."""
+    out: pathlib.Path | None = None
+    """HTML file to write."""
+
+    def run(self) -> None:
+        """Compares, prints, and writes the page."""
+        from keras_ddpm import pictures
+        from keras_ddpm.evaluation.page import comparison
+        from keras_ddpm.evaluation.report import read_report
+        from keras_ddpm.whole import write_text
+
+        if self.out:
+            pictures.check_writable(self.out)
+        reports = [read_report(path) for path in (self.a, self.b)]
+        print(comparison.text(*reports))
+        if self.out:
+            write_text(self.out, comparison.render(*reports))
+            print(f"\n{self.out}")
+
+
+class _Bars:
+    """Two progress bars, one after the other: images drawn, and stages of the measuring."""
+
+    def __enter__(self):
+        self.bar, self.unit = None, None
+        return self
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        unit = "image" if stage == "sampling" else "stage"
+        if unit != self.unit:
+            self.__exit__()
+            self.bar, self.unit = tqdm(total=total, desc=stage, unit=unit, disable=None), unit
+        self.bar.set_description(stage, refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error):
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _check_folder(folder):
+    """Fails before any work if the folder cannot be made, without making it."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OSError(f"Cannot write into {str(folder)!r}")

@@ -1,0 +1,145 @@
+"""Where a generator is asked for images: each is drawn once, the first ones with the whole path they take.
+
+The path of the first images serves twice: as frames, in which a classifier reads digits, and as traces, whose numbers
+tell whether the chain is healthy. All that evaluation knows of a `Generator` is in this file.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_ddpm.data import to_uint8
+from keras_ddpm.evaluation.probes.frames import Frames, forward_frames, reverse_frames, spread
+from keras_ddpm.evaluation.probes.traces import Traces, quantities
+from keras_ddpm.guidance import classifier_free, within
+
+SMALLEST_CHUNK, LARGEST_CHUNK = 32, 256
+MOST_STATES = 16_000  # states held at once, so that a thousand steps fit into memory too
+MOST_IMAGES, MOST_CHAINS, MOST_STEPS = 200, 64, 50
+Progress = Callable[[int], Any] | None
+
+
+class Drawn(NamedTuple):
+    """images uint8 (n, H, W, C); frames by name (`forward`, `reverse`, `estimate`); traces, None if not wanted."""
+
+    images: np.ndarray
+    frames: dict[str, Frames]
+    traces: Traces | None
+
+
+def draw(
+    generator, labels: np.ndarray, w: np.ndarray, *, seed: int, real: tuple | None = None, progress: Progress = None
+) -> Drawn:
+    """Draws images, and on request the process of the first ones.
+
+    Args:
+        generator: `Generator`.
+        labels: int (n,), the digits to draw.
+        w: float (n,), their guidance.
+        seed: Seed of the first image; the others follow.
+        real: `(images, labels)` to add noise to in the forward process; None if the process is not wanted.
+        progress: Called with the number of images drawn after each chunk; None for nothing.
+
+    Returns:
+        `Drawn`.
+    """
+    arguments = [labels, w, seed + np.arange(len(labels))]
+    if real is None:
+        return Drawn(draw_images(generator, *arguments, progress=progress), {}, None)
+    followed = count_images(len(labels), len(generator.times))
+    first, rest = ([array[rows] for array in arguments] for rows in (slice(followed), slice(followed, None)))
+    path = draw_path(generator, *first, progress=progress)
+    parts = [to_uint8(path["x_s"][:, -1])]
+    if len(rest[0]):
+        parts.append(draw_images(generator, *rest, progress=progress))
+    frames = reverse_frames(path, first[0], times=times(generator))
+    images, digits = (array[:MOST_IMAGES] for array in real)
+    frames["forward"] = forward_frames(images, digits, add_noise(generator), levels=levels(generator), seed=seed)
+    return Drawn(np.concatenate(parts), frames, follow(generator, path, first[0], first[1]))
+
+
+def count_images(n: int, steps: int) -> int:
+    """How many of n images are drawn with their whole path."""
+    return max(1, min(n, MOST_IMAGES, MOST_STATES // steps))
+
+
+def draw_images(generator, labels, w, seeds, *, progress: Progress = None) -> np.ndarray:
+    """uint8 images (N, H, W, C), in chunks so small that `progress` moves."""
+    return to_uint8(_in_chunks(generator.sample, labels, w, seeds, progress=progress)["image"])
+
+
+def draw_path(generator, labels, w, seeds, *, progress: Progress = None) -> dict[str, np.ndarray]:
+    """dict of x_T (N, H, W, C), and x_s and x_0 (N, S, H, W, C), like `draw_images`."""
+    with _recording(generator):
+        path = _in_chunks(generator.sample, labels, w, seeds, progress=progress)
+    return {name: path[name] for name in ("x_T", "x_s", "x_0")}
+
+
+def follow(generator, path: dict[str, np.ndarray], labels: np.ndarray, w: np.ndarray) -> Traces:
+    """The traces of the first chains of a path that was drawn already."""
+    few = slice(max(1, min(MOST_CHAINS, MOST_STATES // len(generator.times))))
+    kept = spread(len(generator.times), most=MOST_STEPS)
+    values = quantities(
+        {name: array[few] for name, array in path.items()},
+        kept=kept,
+        times=times(generator),
+        alpha_sigma=generator.diffusion.alpha_sigma(generator.times),
+        columns=generator.columns,
+        estimate=unthresholded(generator, labels[few], w[few]),
+    )
+    return Traces(values, generator.times[kept], float(generator.diffusion.alpha_bar[-1]))
+
+
+def times(generator) -> np.ndarray:
+    """Times at which the steps start, (S,), decreasing in (0, 1]; 0 is the clean image."""
+    return (generator.times + 1) / generator.diffusion.T
+
+
+def levels(generator) -> int:
+    """Number of noise levels."""
+    return generator.diffusion.T
+
+
+def add_noise(generator) -> Callable:
+    """The forward process (x_0, eps, t) -> x_t, t in [0, 1]."""
+    return lambda x_0, eps, t: generator.diffusion.add_noise(x_0, eps, np.int32(_index(generator, t)))
+
+
+def unthresholded(generator, digit: np.ndarray, w: np.ndarray) -> Callable:
+    """The guided denoiser (x_t, t) -> x_0 without its threshold, t in (0, 1]."""
+    interval, diffusion = generator.guidance_interval, generator.diffusion
+    strength = within(interval, diffusion) if interval else None
+    digit, w = np.asarray(digit, "int32"), np.asarray(w, "float32")
+    guided = classifier_free(generator.network, diffusion, digit, generator.network.num_classes, w, strength=strength)
+    return lambda x_t, t: guided(x_t, np.int32(_index(generator, t)))
+
+
+def _index(generator, t):
+    return round(t * generator.diffusion.T) - 1
+
+
+@contextlib.contextmanager
+def _recording(generator):
+    """Lets `generator.sample` return the path."""
+    before, generator.record = generator.record, True
+    generator.make_predict_function(force=True)
+    try:
+        yield
+    finally:
+        generator.record = before
+        generator.make_predict_function(force=True)
+
+
+def _in_chunks(sample, *arrays, progress):
+    """What `sample` returns for all rows, asked for in chunks."""
+    size = chunk_size(len(arrays[0]))
+    starts = range(0, len(arrays[0]), size)
+    parts = [sample(*(array[i : i + size] for array in arrays), progress=progress) for i in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def chunk_size(n: int) -> int:
+    """Images asked for at a time: 32 to 256, a power of two, and a sixteenth of n or less in between."""
+    return int(np.clip(2 ** int(np.log2(max(1, n / 16))), SMALLEST_CHUNK, LARGEST_CHUNK))

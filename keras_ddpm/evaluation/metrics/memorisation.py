@@ -1,0 +1,123 @@
+"""Are they new? The distance from each generated image to its nearest training image.
+
+With d_1 <= d_2 the distances to the two nearest training images,
+
+    nearest_training = median of d_1               read it beside the same figure for test images, which are new
+    memorised        = share with d_1 < d_2 / 3    one training image is far nearer than any other
+
+in pixels (root mean square difference in [0, 1]) and in the classifier's features. Pixels detect plain copies; features
+also detect copies that were shifted or slightly redrawn, but less reliably in a dense training set.
+
+Reference: the ratio test is that of Yoon et al., "Diffusion probabilistic models generalize when they fail to
+memorize" (2023).
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
+
+Search = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def two_nearest(points: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two training points nearest to each point.
+
+    Args:
+        points: (N, D).
+        training: (M, D), M >= 2.
+
+    Returns:
+        Distances (N, 2), ascending, and indices into `training` (N, 2).
+    """
+    return NearestNeighbors(n_neighbors=2, algorithm="brute").fit(training).kneighbors(points)
+
+
+def two_nearest_images(images: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for uint8 images, (N, 28, 28, 1) and (M, 28, 28, 1); distances are root mean squares in [0, 1]."""
+    return two_nearest(_flat(images), _flat(training))
+
+
+def closest_pairs(search: Search, images: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The images that come closest to a training image, closest first.
+
+    Args:
+        search: Function from images to what `two_nearest_images` returns.
+        images: uint8, (N, 28, 28, 1).
+        count: How many.
+
+    Returns:
+        Indices into `images`, indices into the training images, and distances, each (min(count, N),).
+    """
+    distances, indices = (column[:, 0] for column in search(images))
+    closest = np.argsort(distances)[:count]
+    return closest, indices[closest], distances[closest]
+
+
+def copied(distances: np.ndarray, *, ratio: float = 1 / 3) -> np.ndarray:
+    """Which points are copies by the ratio test: (N, 2) distances to (N,) booleans.
+
+    A point that equals two identical training points counts as a copy too.
+    """
+    return distances[:, 0] <= ratio * np.maximum(distances[:, 1], 1e-4)
+
+
+def memorisation_in_pixels(
+    images: np.ndarray, labels: np.ndarray, *, training: np.ndarray, search: Search | None = None
+) -> Iterator[tuple[str, float]]:
+    """Yields the distance to the nearest training image and the share memorised, in pixels.
+
+    Args:
+        images: uint8, (N, 28, 28, 1).
+        labels: int, (N,). Checked, but not used.
+        training: uint8, (M, 28, 28, 1), M >= 2: everything the generator was trained on, or copies go unnoticed.
+        search: Function from images to what `two_nearest_images` returns, if the search is shared; None searches here.
+
+    Returns:
+        Iterator of `("nearest_training_in_pixels", median)`, `("memorised_in_pixels", share)`.
+
+    Raises:
+        ValueError: if images or labels are not as described.
+    """
+    _check(images, labels, training)
+    distances, _ = search(images) if search else two_nearest_images(images, training)
+    yield "nearest_training_in_pixels", float(np.median(distances[:, 0]))
+    yield "memorised_in_pixels", float(copied(distances).mean())
+
+
+def memorisation(
+    images: np.ndarray, labels: np.ndarray, *, training: np.ndarray, classifier: Classifier | None = None
+) -> Iterator[tuple[str, float]]:
+    """Yields the distance to the nearest training image and the share memorised, in the classifier's features.
+
+    Args:
+        images: uint8, (N, 28, 28, 1).
+        labels: int, (N,). Checked, but not used.
+        training: uint8, (M, 28, 28, 1), M >= 2.
+        classifier: Function from images to (probabilities, features); the shipped classifier if None.
+
+    Returns:
+        Iterator of `("nearest_training", median)`, `("memorised", share)`.
+
+    Raises:
+        ValueError: if images or labels are not as described.
+    """
+    _check(images, labels, training)
+    classifier = classifier or load_classifier()
+    distances, _ = two_nearest(classifier(images)[1], classifier(training)[1])
+    yield "nearest_training", float(np.median(distances[:, 0]))
+    yield "memorised", float(copied(distances).mean())
+
+
+def _check(images, labels, training):
+    check_images(images)
+    check_labels(labels, images)
+    check_images(training, minimum=2, name="training")
+
+
+def _flat(images):
+    """Pixels as points whose Euclidean distance is the images' root mean square difference, (N, 784)."""
+    return images.reshape(len(images), -1).astype("float32") / np.float32(255 * np.sqrt(784))

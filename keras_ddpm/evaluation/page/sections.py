@@ -1,0 +1,159 @@
+"""What the sections of a report's page show: plain values for the template, None for a section that is left out."""
+
+import numpy as np
+
+from keras_ddpm.evaluation import figures as names
+from keras_ddpm.evaluation.page import original_report, plots
+
+DASH = "–"
+CLIP_KINDS = ("photo", "blurry", "clear", "sharp", "zero_shot")
+
+
+def samples(pictures: dict) -> list[dict]:
+    """A grid of images for each digit."""
+    return [{"digit": digit, "image": _grid(images, columns=10)} for digit, images in pictures["grid"]]
+
+
+def headline(content: dict) -> list[dict] | None:
+    """The most important figures."""
+    return _figures(names.all_figures(content), names.HEADLINE)
+
+
+def digits(content: dict, pictures: dict) -> dict | None:
+    """The confusion matrix, and the misread images."""
+    if "confusion" not in content:
+        return None
+    rows = []
+    for digit, counts in enumerate(content["confusion"]):
+        accuracy = content["figures"].get(f"accuracy/{digit}", {})
+        model, real = (names.as_text("accuracy", accuracy.get(side)) for side in ("model", "real"))
+        cells = [_cell(count, count / max(sum(counts), 1), right=i == digit) for i, count in enumerate(counts)]
+        rows.append({"digit": digit, "model": model, "real": real, "cells": cells})
+    misread = [
+        {"image": _grid(image[None], columns=1), "asked": asked, "read": read}
+        for image, asked, read in zip(*pictures["misread"], strict=True)
+    ]
+    return {"rows": rows, "misread": misread}
+
+
+def cloud(content: dict, pictures: dict) -> dict | None:
+    """All the other figures, and the generated images closest to a training image."""
+    others = [name for name in names.FIGURES if name not in ("accuracy", "confidence") and "clip" not in name]
+    figures = _figures(content["figures"], others)
+    if figures is None:
+        return None
+    nearest = [
+        {"image": _grid(np.stack([own, training]), columns=2), "distance": f"{distance:.3f}"}
+        for own, training, distance in zip(*pictures.get("nearest", ((), (), ())), strict=True)
+    ]
+    return {"figures": figures, "nearest": nearest}
+
+
+def clip(content: dict) -> dict | None:
+    """CLIP per digit, and of known-bad images."""
+    if "clip" not in content:
+        return None
+    scores = content["clip"]
+    model, real = scores["model"], scores["real"]
+    keys = [str(digit) for digit in range(10) if f"sharp/{digit}" in model]
+    rows = [
+        {
+            "digit": key,
+            "cells": [
+                {"model": f"{model[f'{kind}/{key}']:.1f}", "real": _one_decimal(real.get(f"{kind}/{key}"))}
+                for kind in CLIP_KINDS
+            ],
+            "claim": original_report.CLIP.get(int(key), "") if key != "all" else "",
+        }
+        for key in [*keys, "all"]
+    ]
+    bad = [[name, *(f"{values[f'{kind}/all']:.1f}" for kind in CLIP_KINDS)] for name, values in scores["bad"].items()]
+    sharp = [[side[f"sharp/{key}"] for key in keys] for side in (model, real)]
+    return {
+        "evaluator": scores["evaluator"],
+        "kinds": [kind.replace("_", "-") for kind in CLIP_KINDS],
+        "rows": rows,
+        "plot": plots.data_uri(plots.bars(keys, *sharp, y_label="sharp, percent"), "svg+xml"),
+        "bad_n": scores["bad_n"],
+        "bad": bad,
+    }
+
+
+def recognition(content: dict) -> dict | None:
+    """Curves along the process, and where digits are gone or readable."""
+    if "recognition" not in content:
+        return None
+    curves = content["recognition"]
+    plotted = {
+        "forward": ("Forward: real images, noised", "share of the noise steps", "gone_at"),
+        "reverse": ("Reverse: x_t while denoising", "share of the denoising", "readable_at"),
+        "estimate": ("Reverse: the x_0 estimate", "share of the denoising", "readable_at"),
+    }
+    shown = []
+    for name, (title, x_label, claim) in plotted.items():
+        svg = plots.curves_plot(curves[name], x_label=x_label, claim=claim)
+        shown.append({"title": title, "image": plots.data_uri(svg, "svg+xml")})
+    rows = []
+    for key in ("", *(f"/{digit}" for digit in range(10))):
+        found = [_progress(curves[name]["values"].get(f"{kind}{key}")) for name, (_, _, kind) in plotted.items()]
+        claims = [_interval(original_report.RECOGNITION.get(f"{kind}{key}")) for kind in ("gone_at", "readable_at")]
+        rows.append([key.strip("/") or "all", found[0], claims[0], *found[1:], claims[1]])
+    return {"plots": shown, "rows": rows}
+
+
+def health(content: dict) -> dict | None:
+    """The diagnosis, plots and numbers of the traces."""
+    if "health" not in content:
+        return None
+    traces, steps = content["health"]["statistics"], content["health"]["steps"]
+    svgs = {name: plots.health_plot(steps, trace, name=name) for name, trace in traces.items()}
+    rows = [[str(t), *(_decimals(v) for trace in traces.values() for v in trace[i])] for i, t in enumerate(steps)]
+    return {
+        "diagnosis": content["health"]["diagnosis"],
+        "images": content["health"]["images"],
+        "plots": [{"title": name, "image": plots.data_uri(svg, "svg+xml")} for name, svg in svgs.items()],
+        "head": ["t", *(f"{name} {kind}" for name in traces for kind in ("mean", "std", "min", "max"))],
+        "rows": rows,
+    }
+
+
+def _figures(figures, wanted):
+    """Title, note and both values of those of the wanted figures that exist; None if there are none."""
+    rows = [
+        {
+            "title": names.title(name),
+            "note": names.FIGURES[name][2],
+            "model": names.as_text(name, figures[name]["model"]),
+            "real": names.as_text(name, figures[name]["real"]),
+        }
+        for name in wanted
+        if name in figures
+    ]
+    return rows or None
+
+
+def _cell(count, share, *, right):
+    """A field of the confusion matrix: blue on the diagonal, and red, eight times as strong, off it."""
+    strength = share if right else 8 * share
+    colour = "31,95,168" if right else "179,38,30"
+    return {"count": count, "background": f"rgba({colour},{min(1.0, strength):.2f})", "dark": strength > 0.55}
+
+
+def _grid(images, *, columns):
+    return plots.data_uri(plots.png_grid(images, columns=columns), "png")
+
+
+def _one_decimal(value):
+    return DASH if value is None else f"{value:.1f}"
+
+
+def _progress(value):
+    return "never" if value is None or value != value else f"{100 * value:.0f} %"
+
+
+def _decimals(value):
+    return DASH if value is None or value != value else f"{value:.2f}" if abs(value) < 1000 else f"{value:.1e}"
+
+
+def _interval(claim):
+    return f"{100 * claim[0]:.0f}-{100 * claim[1]:.0f} %" if claim else ""

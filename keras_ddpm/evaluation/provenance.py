@@ -1,0 +1,91 @@
+"""What a reader needs to reproduce a report: command, seeds, data, judges, machine, versions."""
+
+import json
+import os
+import pathlib
+import platform
+import time
+
+from keras_ddpm import presets
+from keras_ddpm.evaluation.judges import classifier, digit_clip
+from keras_ddpm.evaluation.sources import Source
+
+DIGIT_CLIP_NOTE = (
+    "A small CLIP of this project, trained on MNIST and on degraded digits. It is not OpenAI's: compare its figures "
+    "with the real and the known-bad rows, not with the original report's, which come from OpenAI's."
+)
+OPENAI_NOTE = "OpenAI's CLIP, through KerasCV's layers."
+DEFAULTS = {
+    "n": None,
+    "w": None,
+    "sampler": None,
+    "steps": None,
+    "seed": 0,
+    "only": None,
+    "cas": False,
+    "clip": "digit",
+    "dataset": "mnist",
+}
+"""Arguments that a command need not repeat."""
+
+
+def describe(source: Source, *, n: int, training: int, evaluator: str | None, settings: dict) -> dict:
+    """The facts of a report.
+
+    Args:
+        source: What was evaluated.
+        n: Number of images.
+        training: Number of training images.
+        evaluator: The name of the CLIP; None if there was none.
+        settings: The arguments of `evaluate`, without the source.
+
+    Returns:
+        dict of texts: title, lead, judges, clip, command; `rows` is a dict of more.
+    """
+    dataset, seed, drawn = settings["dataset"], settings["seed"], source.build is not None
+    judges = [f"Classifier: {_classifier()}."]
+    if evaluator:
+        judges.append(f"CLIP: {evaluator}{', not OpenAI’s' if evaluator == digit_clip.NAME else ''}.")
+    rows = {
+        "digits": "as in the real test images" if drawn else "as given with the images",
+        "seeds": f"{seed} to {seed + n - 1}" if drawn else f"{seed}, for the choice of images",
+        "real images": f"{dataset}: the first {n} of the test split; both are compared with the first {n} of the "
+        f"training split, and copies are searched for among all {training} of it",
+        "judges": " ".join(judges),
+        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": ", ".join(f"{name} {version}" for name, version in presets.versions().items()),
+        "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    }
+    return {
+        "title": source.title,
+        "lead": f"{n} images beside {n} real test images{f'; {source.sampling}' if source.sampling else ''}.",
+        "judges": " ".join(judges),
+        "clip": "" if not evaluator else DIGIT_CLIP_NOTE if evaluator == digit_clip.NAME else OPENAI_NOTE,
+        "command": _command(source, settings),
+        "rows": rows,
+    }
+
+
+def _command(source, settings):
+    """The command, or the call, that makes the same report."""
+    changed = {name: value for name, value in settings.items() if value is not None and value != DEFAULTS[name]}
+    if source.flags is None:
+        arguments = [source.python, *(f"{name}={value!r}" for name, value in changed.items())]
+        return f"keras_ddpm.evaluate({', '.join(arguments)})"
+    flags = [f"--{name}" if value is True else f"--{name} {value}" for name, value in changed.items()]
+    source_flags = [] if source.flags == "--preset mnist" else [source.flags]
+    return " ".join(["python -m keras_ddpm evaluate", *source_flags, *flags])
+
+
+def _classifier():
+    facts = json.loads(classifier.SHIPPED.with_name("classifier.json").read_text())
+    return f"{facts['arch']}, shipped, {100 * facts['test_accuracy']:.2f} % of the MNIST test images right"
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,139 @@
+"""What can be evaluated: a preset, a run folder, a `Generator`, an `.npz` file, or arrays; checked before any work."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_ddpm import presets
+from keras_ddpm.evaluation.arrays import IMAGE_SHAPE, NUM_CLASSES, check_images, check_labels, read_images
+from keras_ddpm.request import check_request, in_words
+
+DEFAULT_N = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is evaluated.
+
+    Args:
+        title: For a reader.
+        python: The source as `evaluate` takes it, as text.
+        flags: The same as flags of the command line; None for what has no name.
+        w: Guidance: one number, or one for each digit.
+        sampling: The sampler and its steps, for a reader.
+        build: Makes the generator; None for given images.
+        images, labels: uint8 (N, 28, 28, 1) and int (N,), if they are given.
+    """
+
+    title: str
+    python: str
+    flags: str | None = None
+    w: Any = None
+    sampling: str = ""
+    build: Callable | None = None
+    images: Any = None
+    labels: Any = None
+
+    def select(self, n: int | None, *, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """n of the given images with their labels, at random if there are more; by default all, up to `most`.
+
+        Raises:
+            ValueError: if there are fewer than n.
+        """
+        if n and n > len(self.images):
+            raise ValueError(f"`n` must be at most {len(self.images)}, the number of images. Received: {n}")
+        count = n or min(len(self.images), most)
+        kept = np.sort(np.random.default_rng(seed).permutation(len(self.images))[:count])
+        return self.images[kept], self.labels[kept]
+
+
+def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset: str) -> Source:
+    """Finds out what `source` is, and checks all that can be checked without loading weights or data.
+
+    Args:
+        source, w, sampler, steps, seed, n, dataset: See `evaluate`.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: for what cannot be evaluated with these arguments.
+        OSError: for files that do not exist.
+    """
+    given = {"w": w, "sampler": sampler, "steps": steps}
+    if isinstance(source, tuple):
+        _nothing_to_sample(given)
+        return _of_arrays(*source, title=f"{len(source[0])} given images", python="(images, labels)")
+    if isinstance(source, str | pathlib.Path):
+        path = pathlib.Path(source)
+        if path.suffix == ".npz" or path.is_file():
+            _nothing_to_sample(given)
+            found = {"title": f"Images of {path.name}", "python": repr(str(source)), "flags": f"--images {source}"}
+            return _of_arrays(*read_images(path), **found)
+        return _of_preset(source, given, seed=seed, n=n, dataset=dataset)
+    if hasattr(source, "sample") and hasattr(source, "network"):
+        return _of_generator(source, given, seed=seed, n=n)
+    raise ValueError(
+        "`source` must be a preset's name, a run folder, a `Generator`, the path of an .npz file, or "
+        f"(images, labels). Received: {source!r:.60}"
+    )
+
+
+def _nothing_to_sample(given):
+    if any(value is not None for value in given.values()):
+        raise ValueError(f"`w`, `sampler` and `steps` do nothing to given images. Received: {given}")
+
+
+def _of_arrays(images, labels, **found):
+    check_images(images)
+    check_labels(labels, images)
+    return Source(images=np.asarray(images), labels=np.asarray(labels), **found)
+
+
+def _of_preset(source, given, *, seed, n, dataset):
+    settings, image_shape, num_classes = presets.read_config(source)
+    _check_shape(image_shape, num_classes)
+    weights, trained_on = presets.weights_file(source), settings.data.dataset
+    if not weights.is_file():
+        raise FileNotFoundError(f"There are no weights yet: {str(weights)!r}")
+    if trained_on != dataset and not any(name.endswith(".npz") for name in (trained_on, dataset)):
+        raise ValueError(f"`dataset` is {dataset!r}, but the preset was trained on {trained_on!r}")
+    sampling = presets.with_sampling(settings, **given).sampling
+    _check_seeds(sampling.w, seed, n)
+    shipped = isinstance(source, str) and source in presets.names()
+    return Source(
+        title=f"Preset {source}" if shipped else f"Run {pathlib.Path(source).name}",
+        python=repr(str(source)),
+        flags=f"--preset {source}" if shipped else f"--run {source}",
+        w=sampling.w,
+        sampling=f"{sampling.sampler}, {sampling.steps} steps, w = {in_words(sampling.w)}",
+        build=lambda: presets.load_preset(source, **given),
+    )
+
+
+def _of_generator(generator, given, *, seed, n):
+    _check_shape(tuple(generator.network.image_shape), generator.network.num_classes)
+    if given["w"] is None or given["sampler"] is not None or given["steps"] is not None:
+        raise ValueError(f"A `Generator` needs `w`, and has its sampler and its steps already. Received: {given}")
+    _check_seeds(given["w"], seed, n)
+    return Source(
+        title="A generator",
+        python="generator",
+        w=given["w"],
+        sampling=f"{len(generator.times)} steps, w = {in_words(given['w'])}",
+        build=lambda: generator,
+    )
+
+
+def _check_shape(image_shape, num_classes):
+    if (image_shape, num_classes) != (IMAGE_SHAPE, NUM_CLASSES):
+        raise ValueError(
+            f"The judges know digits 0..9 of 28 x 28 x 1. Received: {image_shape} and {num_classes} classes"
+        )
+
+
+def _check_seeds(w, seed, n):
+    check_request(0, None, [seed, seed + (n or DEFAULT_N)], num_classes=NUM_CLASSES, own=w)
