@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ddpm.augment import distort, draw_affine
+from keras_ddpm.data.augmentation import distort, draw_affine
 from keras_ddpm.evaluation.judges.classifier import (
     ARCHITECTURES,
     SHIPPED,

@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import tyro
 
-from keras_ddpm.augment import distort
 from keras_ddpm.data import load
+from keras_ddpm.data.augmentation import distort
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.judges.classifier import DigitClassifier, build_network
-from keras_ddpm.whole import whole, write_text
+from keras_ddpm.files import atomic, write_text
 
 BATCH = 128
 
@@ -107,7 +107,7 @@ def save(classifier: DigitClassifier, path: str | pathlib.Path, *, facts: dict) 
     """Writes the weights (float32, without optimizer state), and `facts` into a `.json` beside them."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic(path) as partial:
         classifier.network.save_weights(partial)
     write_text(path.with_name(path.name.replace(".weights.h5", ".json")), json.dumps(facts, indent=2) + "\n")
 
