@@ -68,8 +68,8 @@ def both_ways(generator, images, labels, w, *, seed, first):
     """
     path = drawing.draw_path(generator, labels, np.full(len(labels), w), first + np.arange(len(labels)))
     levels = drawing.levels(generator)
-    forward = forward_frames(images, labels, drawing.add_noise(generator), levels=levels, seed=seed)
-    return {"forward": forward, **reverse_frames(path, labels, times=drawing.times(generator))}
+    forward = forward_frames(images, labels, generator.diffusion.add_noise, levels=levels, seed=seed)
+    return {"forward": forward, **reverse_frames(path, labels, times=generator.times)}
 
 
 def film(path, judge, folder, steps):

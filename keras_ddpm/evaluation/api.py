@@ -19,7 +19,7 @@ from keras_ddpm.evaluation.metrics import Pair
 from keras_ddpm.evaluation.metrics.cas import STEPS
 from keras_ddpm.evaluation.report import Report
 from keras_ddpm.evaluation.sources import DEFAULT_N, find_source
-from keras_ddpm.request import w_of_class
+from keras_ddpm.sampling_request import w_of_class
 
 Progress = Callable[[str, int, int], Any]
 
@@ -124,11 +124,11 @@ def _clip_name(name):
 
 def _real(dataset) -> tuple[Pair, Pair]:
     """Real test images and training images, each (images, labels)."""
-    splits = [data.load(dataset, split)[:2] for split in ("test", "train")]
-    for images, labels in splits:
+    test, training = (data.load(dataset, split)[:2] for split in ("test", "train"))
+    for images, labels in (test, training):
         check_images(images, name="dataset")
         check_labels(labels, images, name="dataset's labels")
-    return tuple(splits)
+    return test, training
 
 
 def _evaluator(name, test):

@@ -2,11 +2,12 @@
 
 import dataclasses
 import logging
-import os
 import pathlib
 from typing import Annotated
 
 import tyro
+
+from keras_ddpm import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Evaluate:
     def run(self) -> None:
         """Evaluates, writes both files and prints the table."""
         source = self._source()
-        _check_folder(self.out)
+        files.probe_folder(self.out)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs for several shapes: intended
         from keras_ddpm.evaluation.api import evaluate
 
@@ -79,17 +80,15 @@ class Compare:
 
     def run(self) -> None:
         """Compares, prints, and writes the page."""
-        from keras_ddpm import pictures
         from keras_ddpm.evaluation.page import comparison
         from keras_ddpm.evaluation.report import read_report
-        from keras_ddpm.whole import write_text
 
         if self.out:
-            pictures.check_writable(self.out)
+            files.check_writable(self.out)
         reports = [read_report(path) for path in (self.a, self.b)]
         print(comparison.text(*reports))
         if self.out:
-            write_text(self.out, comparison.render(*reports))
+            files.write_text(self.out, comparison.render(*reports))
             print(f"\n{self.out}")
 
 
@@ -113,10 +112,3 @@ class _Bars:
     def __exit__(self, *error):
         if self.bar is not None:
             self.bar.close()
-
-
-def _check_folder(folder):
-    """Fails before any work if the folder cannot be made, without making it."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise OSError(f"Cannot write into {str(folder)!r}")

@@ -4,7 +4,6 @@ The path of the first images serves twice: as frames, in which a classifier read
 tell whether the chain is healthy. All that evaluation knows of a `Generator` is in this file.
 """
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,11 +12,11 @@ import numpy as np
 from keras_ddpm.data import to_uint8
 from keras_ddpm.evaluation.probes.frames import Frames, forward_frames, reverse_frames, spread
 from keras_ddpm.evaluation.probes.traces import Traces, quantities
-from keras_ddpm.guidance import classifier_free, within
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 32, 256
 MOST_STATES = 16_000  # states held at once, so that a thousand steps fit into memory too
 MOST_IMAGES, MOST_CHAINS, MOST_STEPS = 200, 64, 50
+CONTINUOUS_LEVELS = 1000
 Progress = Callable[[int], Any] | None
 
 
@@ -54,9 +53,11 @@ def draw(
     parts = [to_uint8(path["x_s"][:, -1])]
     if len(rest[0]):
         parts.append(draw_images(generator, *rest, progress=progress))
-    frames = reverse_frames(path, first[0], times=times(generator))
+    frames = reverse_frames(path, first[0], times=generator.times)
     images, digits = (array[:MOST_IMAGES] for array in real)
-    frames["forward"] = forward_frames(images, digits, add_noise(generator), levels=levels(generator), seed=seed)
+    frames["forward"] = forward_frames(
+        images, digits, generator.diffusion.add_noise, levels=levels(generator), seed=seed
+    )
     return Drawn(np.concatenate(parts), frames, follow(generator, path, first[0], first[1]))
 
 
@@ -71,10 +72,8 @@ def draw_images(generator, labels, w, seeds, *, progress: Progress = None) -> np
 
 
 def draw_path(generator, labels, w, seeds, *, progress: Progress = None) -> dict[str, np.ndarray]:
-    """dict of x_T (N, H, W, C), and x_s and x_0 (N, S, H, W, C), like `draw_images`."""
-    with _recording(generator):
-        path = _in_chunks(generator.sample, labels, w, seeds, progress=progress)
-    return {name: path[name] for name in ("x_T", "x_s", "x_0")}
+    """What `generator.path` returns: x_T (N, H, W, C), x_s and x_0 (N, S, H, W, C). In chunks, like `draw_images`."""
+    return _in_chunks(generator.path, labels, w, seeds, progress=progress)
 
 
 def follow(generator, path: dict[str, np.ndarray], labels: np.ndarray, w: np.ndarray) -> Traces:
@@ -84,52 +83,42 @@ def follow(generator, path: dict[str, np.ndarray], labels: np.ndarray, w: np.nda
     values = quantities(
         {name: array[few] for name, array in path.items()},
         kept=kept,
-        times=times(generator),
+        times=generator.times,
         alpha_sigma=generator.diffusion.alpha_sigma(generator.times),
         columns=generator.columns,
         estimate=unthresholded(generator, labels[few], w[few]),
     )
-    return Traces(values, generator.times[kept], float(generator.diffusion.alpha_bar[-1]))
-
-
-def times(generator) -> np.ndarray:
-    """Times at which the steps start, (S,), decreasing in (0, 1]; 0 is the clean image."""
-    return (generator.times + 1) / generator.diffusion.T
+    return Traces(values, readable_times(generator)[kept], alpha_bar_end(generator.diffusion))
 
 
 def levels(generator) -> int:
-    """Number of noise levels."""
-    return generator.diffusion.T
+    """Number of noise levels; of a continuous schedule, a number to choose frames from."""
+    return generator.diffusion.levels or CONTINUOUS_LEVELS
 
 
-def add_noise(generator) -> Callable:
-    """The forward process (x_0, eps, t) -> x_t, t in [0, 1]."""
-    return lambda x_0, eps, t: generator.diffusion.add_noise(x_0, eps, np.int32(_index(generator, t)))
+def readable_times(generator) -> np.ndarray:
+    """Where the steps start, (S,), as a person reads it: DDPM's index T - 1 ... 0, or t of a continuous schedule."""
+    if generator.diffusion.levels is None:
+        return generator.times
+    return np.round(generator.times * generator.diffusion.levels).astype("int32") - 1
+
+
+def alpha_bar_end(diffusion) -> float:
+    """alpha^2 / (alpha^2 + sigma^2) at t = 1: DDPM's last alpha_bar, and 0 if x_1 is noise alone."""
+    alpha, sigma = (float(a) for a in diffusion.schedule(np.float64(1.0)))
+    return alpha**2 / (alpha**2 + sigma**2)
 
 
 def unthresholded(generator, digit: np.ndarray, w: np.ndarray) -> Callable:
-    """The guided denoiser (x_t, t) -> x_0 without its threshold, t in (0, 1]."""
-    interval, diffusion = generator.guidance_interval, generator.diffusion
-    strength = within(interval, diffusion) if interval else None
+    """The guided denoiser (x_t, t) -> x_0 without its threshold."""
     digit, w = np.asarray(digit, "int32"), np.asarray(w, "float32")
-    guided = classifier_free(generator.network, diffusion, digit, generator.network.num_classes, w, strength=strength)
-    return lambda x_t, t: guided(x_t, np.int32(_index(generator, t)))
-
-
-def _index(generator, t):
-    return round(t * generator.diffusion.T) - 1
-
-
-@contextlib.contextmanager
-def _recording(generator):
-    """Lets `generator.sample` return the path."""
-    before, generator.record = generator.record, True
-    generator.make_predict_function(force=True)
-    try:
-        yield
-    finally:
-        generator.record = before
-        generator.make_predict_function(force=True)
+    condition = {
+        name: np.full(len(digit), null, generator.conditions[name].dtype) for name, null in generator.nulls.items()
+    }
+    guided = generator.guidance(
+        generator.network, generator.diffusion, condition | {"label": digit}, generator.nulls, w
+    )
+    return lambda x_t, t: guided(x_t, np.float32(t))
 
 
 def _in_chunks(sample, *arrays, progress):

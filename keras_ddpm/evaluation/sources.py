@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.evaluation.arrays import IMAGE_SHAPE, NUM_CLASSES, check_images, check_labels, read_images
-from keras_ddpm.request import check_request, in_words
+from keras_ddpm.sampling_request import check_request, in_words
 
 DEFAULT_N = 1_000
 

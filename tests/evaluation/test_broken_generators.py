@@ -84,7 +84,7 @@ def test_a_broken_generator_keeps_shape_and_dtype_and_leaves_its_arguments_alone
     np.testing.assert_array_equal(labels, before[1])
 
 
-def test_a_page_without_marks_is_refused_before_any_work(tmp_path, monkeypatch):
+def test_a_page_without_marks_is_rejected_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "page.md").write_text("no marks")
     monkeypatch.setattr(sensitivity, "load", lambda *args: pytest.fail("work was done"))
     with pytest.raises(SystemExit, match="must contain both marks"):

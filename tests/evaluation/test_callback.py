@@ -13,7 +13,7 @@ from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.callback import EvaluateDuringTraining
 from keras_ddpm.generator import Generator
-from keras_ddpm.training import DDPM
+from keras_ddpm.training.ddpm import DDPM
 
 
 def test_training_logs_figures_every_few_epochs_in_the_same_columns(tmp_path):
@@ -22,7 +22,7 @@ def test_training_logs_figures_every_few_epochs_in_the_same_columns(tmp_path):
     small = config.Config(network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), embed_dim=16, groups=4))
     network = presets.build_network(small, (28, 28, 1), 10)
     randomise(network)
-    model = DDPM(network, Diffusion.from_names(T=20), num_classes=10)
+    model = DDPM(network, Diffusion.from_names(T=20))
     model.compile(optimizer="adam", jit_compile=False)
     generator = Generator(model.ema_network, model.diffusion, steps=2)
     watch = EvaluateDuringTraining(generator, np.full(10, 1.5), str(dataset), every=3, n=100)

@@ -5,7 +5,8 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras_ddpm.augment import distort, draw_affine
+
+from keras_ddpm.data.augmentation import distort, draw_affine
 from keras_ddpm.evaluation.judges.classifier import (
     ARCHITECTURES,
     SHIPPED,
@@ -52,7 +53,7 @@ def test_an_architecture_ends_in_features_and_ten_probabilities(arch):
     assert features.ndim == 2 and features.shape[1] <= 128
 
 
-def test_an_unknown_architecture_is_refused_with_the_choices():
+def test_an_unknown_architecture_is_rejected_with_the_choices():
     with pytest.raises(ValueError, match=r"one of \['conv3x3', 'wide5x5'\]. Received: 'vgg'"):
         build_network("vgg")
 
@@ -81,13 +82,13 @@ def test_training_twice_with_one_seed_gives_the_same_weights_and_saves_them(tmp_
     first, second = (train_classifier(images, labels, arch="wide5x5", epochs=1, seed=3) for _ in range(2))
     for a, b in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    save(first, tmp_path / "x.weights.h5", facts={"seed": 3})
+    save(first, tmp_path / "x.weights.h5", notes={"seed": 3})
     assert json.loads((tmp_path / "x.json").read_text()) == {"seed": 3}
     loaded = load_classifier(tmp_path / "x.weights.h5", arch="wide5x5")
     np.testing.assert_allclose(loaded(images)[0], first(images)[0], atol=1e-6)
 
 
-def test_fewer_images_than_a_batch_are_refused():
+def test_fewer_images_than_a_batch_are_rejected():
     with pytest.raises(ValueError, match="at least 128 images"):
         train_classifier(random_images(100), np.zeros(100, int))
 

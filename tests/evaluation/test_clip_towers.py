@@ -187,12 +187,12 @@ def test_ids_survive_mixed_precision(policy):
     assert np.linalg.norm(actual - expected) / np.linalg.norm(expected) < 0.02
 
 
-def test_float_ids_are_refused(text_encoder):
+def test_float_ids_are_rejected(text_encoder):
     with pytest.raises(ValueError, match=r"must be integers.*float32"):
         clip.encode_text(text_encoder, _prompts().astype("float32"))
 
 
-def test_too_long_a_caption_is_refused(text_encoder):
+def test_too_long_a_caption_is_rejected(text_encoder):
     with pytest.raises(ValueError, match=r"at most 11 tokens.*12"):
         clip.encode_text(text_encoder, np.zeros((1, 12), "int32"))
 
@@ -226,7 +226,7 @@ def test_ids_are_those_of_openais_tokenizer():
     assert ids.tolist() == [[49406, 320, 1125, 539, 518, 27472, 274, 49407]]
 
 
-def test_an_unknown_word_is_refused():
+def test_an_unknown_word_is_rejected():
     with pytest.raises(ValueError, match="cat"):
         token_ids(["a photo of the cat"], OPENAI_VOCABULARY)
 
@@ -259,7 +259,7 @@ def test_scores_of_a_digit_are_means_over_its_images():
         assert scores[f"sharp/{key}"] == pytest.approx(100.0 - scores[f"blurry/{key}"])
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_rejected():
     images = np.zeros((2, 28, 28, 1), "uint8")
     with pytest.raises(ValueError, match="uint8"):
         clip_scores(images.astype("float32"), [0, 1])

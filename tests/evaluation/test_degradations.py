@@ -83,6 +83,6 @@ def test_a_wrong_digit_is_never_the_right_one(digits):
     np.testing.assert_array_equal(images, digits[0])
 
 
-def test_an_unknown_reference_is_refused(digits):
+def test_an_unknown_reference_is_rejected(digits):
     with pytest.raises(ValueError, match=r"wrong labels.*nonsense"):
         next(reference_scores(*digits, names=["nonsense"]))

@@ -9,6 +9,9 @@ from keras_ddpm.data import to_uint8
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation import drawing
 from keras_ddpm.evaluation.probes.frames import forward_frames
+from keras_ddpm.generator import Generator
+from keras_ddpm.samplers import ddim
+from keras_ddpm.schedules import flow_matching
 
 WANTED = np.arange(4), np.full(4, 2.0), np.arange(4)
 
@@ -50,11 +53,7 @@ def test_following_the_path_leaves_the_generator_as_it_was(generator):
 def test_noise_takes_the_image_from_clean_to_nothing():
     images, labels = strokes(10, seed=0)
     diffusion = Diffusion.from_names(schedule="cosine", T=50)
-
-    def add_noise(x_0, eps, t):
-        return diffusion.add_noise(x_0, eps, np.int32(round(t * 50) - 1))
-
-    frames, _, progress = forward_frames(images, labels, add_noise, levels=50)
+    frames, _, progress = forward_frames(images, labels, diffusion.add_noise, levels=50)
     np.testing.assert_array_equal(frames[0], images)
     assert abs(np.corrcoef(frames[-1].ravel(), images.ravel())[0, 1]) < 0.1
     assert (progress[0], progress[-1]) == (0, 1)
@@ -64,3 +63,13 @@ def test_many_steps_are_followed_in_few_images():
     assert drawing.count_images(1000, 20) == drawing.MOST_IMAGES
     assert drawing.count_images(1000, 1000) * 1000 <= drawing.MOST_STATES
     assert drawing.count_images(10, 20) == 10
+
+
+def test_a_continuous_schedule_is_followed_too(generator):
+    flow = Generator(generator.network, Diffusion(flow_matching, "velocity"), sampler=ddim, steps=4)
+    drawn = drawing.draw(flow, *WANTED[:2], seed=0, real=strokes(10, seed=0))
+    for frames in (drawn.frames["forward"], drawn.frames["reverse"]):
+        assert (frames.progress[0], frames.progress[-1]) == (0, 1)
+    assert drawn.traces.steps.tolist() == [1.0, 0.75, 0.5, 0.25]
+    assert drawn.traces.alpha_bar_end == 0
+    np.testing.assert_array_equal(to_uint8(drawn.traces.values["mu"][-1]), drawn.images)

@@ -126,17 +126,21 @@ def test_every_image_is_drawn_once_by_one_generator(small_preset, dataset, monke
     from keras_ddpm.generator import Generator
 
     built, drawn = [], []
-    sample, init = Generator.sample, Generator.__init__
+    init = Generator.__init__
 
-    def counting_sample(self, digit, w, seed, **kwargs):
-        drawn.extend(np.asarray(seed).tolist())
-        return sample(self, digit, w, seed, **kwargs)
+    def counting(draw):
+        def counted(self, digit, w, seed, **kwargs):
+            drawn.extend(np.asarray(seed).tolist())
+            return draw(self, digit, w, seed, **kwargs)
+
+        return counted
 
     def counting_init(self, *args, **kwargs):
         built.append(self)
         init(self, *args, **kwargs)
 
-    monkeypatch.setattr(Generator, "sample", counting_sample)
+    monkeypatch.setattr(Generator, "sample", counting(Generator.sample))
+    monkeypatch.setattr(Generator, "path", counting(Generator.path))
     monkeypatch.setattr(Generator, "__init__", counting_init)
     monkeypatch.setattr(drawing, "MOST_IMAGES", 70)
     evaluate(small_preset, n=100, only="recognition,health,accuracy", dataset=dataset, seed=7)

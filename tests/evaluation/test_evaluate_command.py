@@ -108,7 +108,7 @@ def test_a_file_of_images_has_the_array_metrics_only(dataset, tmp_path, capsys):
         (["--seed", "-1"], "`seed` must be in"),
         (["--preset", "mnist"], "Give one of --preset, --run and --images"),
         (["--dataset", "nowhere.npz"], "There is no file 'nowhere.npz'"),
-        (["--out", "file/report"], "Cannot write into 'file/report'"),
+        (["--out", "file/report"], "Cannot write to the folder 'file/report'"),
     ],
 )
 def test_a_wrong_flag_is_one_line_before_any_work(small_preset, dataset, tmp_path, capsys, monkeypatch, flags, message):

@@ -80,7 +80,7 @@ def test_nan_is_called_nan():
         check_images(np.full((1, 28, 28, 1), np.nan))
 
 
-def test_one_hot_labels_are_refused():
+def test_one_hot_labels_are_rejected():
     with pytest.raises(ValueError, match=r"shape \(200,\)"):
         check_labels(np.eye(10)[LABELS], IMAGES)
 

@@ -93,7 +93,7 @@ def test_without_weights_the_error_says_what_to_do(tmp_path, monkeypatch, no_net
     assert "KAGGLEHUB_CACHE" in str(raised.value) and "digit_clip" in str(raised.value)
 
 
-def test_unknown_evaluators_are_refused_with_the_choices():
+def test_unknown_evaluators_are_rejected_with_the_choices():
     with pytest.raises(ValueError, match=r"digit_clip.*clip-vit-base-patch32.*'clip'"):
         openai_clip.load_evaluator("clip")
     with pytest.raises(ValueError, match="500 real"):

@@ -29,7 +29,7 @@ from keras import ops
 
 from keras_ddpm.evaluation.judges import clip_towers
 from keras_ddpm.evaluation.judges.clip_captions import NOISE_CAPTION, SMALL_VOCABULARY, captions, token_ids
-from keras_ddpm.whole import whole, write_text
+from keras_ddpm.files import atomic, write_text
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 NAME = "digit_clip"
@@ -183,7 +183,7 @@ def save(model: DigitClip, directory: str | pathlib.Path, *, notes: dict) -> Non
     directory.mkdir(parents=True, exist_ok=True)
     bare = DigitClip(**model.sizes)  # a compiled model would also write its optimizer, three times the size
     bare.set_weights(model.get_weights())
-    with whole(directory / f"{NAME}.weights.h5") as partial:
+    with atomic(directory / f"{NAME}.weights.h5") as partial:
         bare.save_weights(partial)
     config = {"name": NAME, "sizes": model.sizes, "vocabulary": SMALL_VOCABULARY, "notes": notes}
     write_text(directory / f"{NAME}.json", json.dumps(config, indent=2) + "\n")

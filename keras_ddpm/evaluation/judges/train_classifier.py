@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import tyro
 
-from keras_ddpm.augment import distort
 from keras_ddpm.data import load
+from keras_ddpm.data.augmentation import distort
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.judges.classifier import DigitClassifier, build_network
-from keras_ddpm.whole import whole, write_text
+from keras_ddpm.files import atomic, write_text
 
 BATCH = 128
 
@@ -103,13 +103,13 @@ def train_classifier(
     return DigitClassifier(network)
 
 
-def save(classifier: DigitClassifier, path: str | pathlib.Path, *, facts: dict) -> None:
-    """Writes the weights (float32, without optimizer state), and `facts` into a `.json` beside them."""
+def save(classifier: DigitClassifier, path: str | pathlib.Path, *, notes: dict) -> None:
+    """Writes the weights (float32, without optimizer state), and `notes` into a `.json` beside them."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic(path) as partial:
         classifier.network.save_weights(partial)
-    write_text(path.with_name(path.name.replace(".weights.h5", ".json")), json.dumps(facts, indent=2) + "\n")
+    write_text(path.with_name(path.name.replace(".weights.h5", ".json")), json.dumps(notes, indent=2) + "\n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Arguments:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Trains on the training split, measures accuracy on the test split, and saves weights and facts."""
+    """Trains on the training split, measures accuracy on the test split, and saves weights and notes."""
     arguments = tyro.cli(Arguments, description=__doc__, args=args)
     images, labels, _ = load(arguments.dataset, "train")
     classifier = train_classifier(
@@ -136,7 +136,7 @@ def main(args: list[str] | None = None) -> None:
     test_images, test_labels, _ = load(arguments.dataset, "test")
     accuracy = float(np.mean(classifier(test_images)[0].argmax(axis=1) == test_labels))
     backend = keras.backend.backend()
-    facts = {
+    notes = {
         "command": " ".join(["python -m keras_ddpm.evaluation.judges.train_classifier", *(args or sys.argv[1:])]),
         "arch": arguments.arch,
         "seed": arguments.seed,
@@ -146,8 +146,8 @@ def main(args: list[str] | None = None) -> None:
         backend: version(backend),
         "numpy": np.__version__,
     }
-    save(classifier, arguments.out, facts=facts)
-    print(json.dumps(facts, indent=2))
+    save(classifier, arguments.out, notes=notes)
+    print(json.dumps(notes, indent=2))
 
 
 if __name__ == "__main__":

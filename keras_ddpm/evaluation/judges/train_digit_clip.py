@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import tyro
 
-from keras_ddpm.augment import distort
 from keras_ddpm.data import load
+from keras_ddpm.data.augmentation import distort
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.corruptions import degradations
 from keras_ddpm.evaluation.judges import digit_clip

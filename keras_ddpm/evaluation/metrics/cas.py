@@ -15,6 +15,7 @@ Reference: Ravuri and Vinyals, arXiv 1905.10887.
 import dataclasses
 import pathlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import tyro
@@ -84,9 +85,9 @@ def main(args: list[str] | None = None) -> None:
     real, real_labels, _ = load(arguments.dataset, "train")
     test = load(arguments.dataset, "test")[:2]
     chosen = np.random.default_rng(arguments.seed).permutation(len(real))[: len(images)]
-    settings = {"test": test, "steps": arguments.steps, "seed": arguments.seed, "verbose": 2}
+    score = partial(classification_accuracy_score, test=test, steps=arguments.steps, seed=arguments.seed, verbose=2)
     for name, x, y in (("generated", images, labels), ("real", real[chosen], real_labels[chosen])):
-        values = classification_accuracy_score(x, y, **settings)
+        values = score(x, y)
         print(f"{name:10} {len(x):6} images   " + "  ".join(f"{n.rpartition('/')[2]} {v:.4f}" for n, v in values))
 
 
