@@ -15,7 +15,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro
-from keras_ddpm.sampling_request import w_of_class
 
 from benchmarks import machine
 from keras_ddpm import data, presets
@@ -25,6 +24,7 @@ from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.frechet import distances
 from keras_ddpm.evaluation.metrics.manifold import manifold
 from keras_ddpm.guidance import ALWAYS
+from keras_ddpm.sampling_request import w_of_class
 
 FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
 

@@ -15,8 +15,8 @@ import pathlib
 import platform
 
 from keras_ddpm import config as configuration
+from keras_ddpm.files import write_text
 from keras_ddpm.weights import read_weights
-from keras_ddpm.whole import write_text
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 WEIGHTS = "network.weights.h5"

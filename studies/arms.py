@@ -16,9 +16,9 @@ import sys
 
 import numpy as np
 import tyro
+from keras_ddpm.arguments import parse_values
 
 from keras_ddpm import callbacks, config, presets
-from keras_ddpm.arguments import parse_values
 from studies.study import SEEDS, Options
 
 CONFIG = "configs/report.py"

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ddpm import data, pictures, presets
+from keras_ddpm import data, presets
+from keras_ddpm.data import pictures
+from keras_ddpm.files import atomic
 from keras_ddpm.noise import split_seed
-from keras_ddpm.whole import whole
 from studies import arms, study
 
 N = 200
@@ -81,7 +82,7 @@ def keep_grids(results, folder):
     for epoch in SHOWN:
         drawn = folder / "grids" / f"epoch_{epoch:03d}.png"
         if drawn.is_file():
-            with whole(results.picture(f"epoch_{epoch}")) as partial:
+            with atomic(results.picture(f"epoch_{epoch}")) as partial:
                 shutil.copyfile(drawn, partial)
 
 

@@ -9,7 +9,8 @@ it is; the preset mnist_w_of_digit has the w of each digit.
 
 import numpy as np
 
-from keras_ddpm import pictures, presets
+from keras_ddpm import presets
+from keras_ddpm.data import pictures
 from keras_ddpm.guidance import ALWAYS
 from studies import study
 

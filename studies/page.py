@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 import tyro
 
-from keras_ddpm.whole import write_text
+from keras_ddpm.files import write_text
 from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")

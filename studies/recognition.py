@@ -8,12 +8,13 @@ what a viewer of a film of denoising could see at that moment, and what the netw
 
 import numpy as np
 
-from keras_ddpm import pictures, presets
+from keras_ddpm import presets
+from keras_ddpm.data import pictures
 from keras_ddpm.evaluation import drawing
 from keras_ddpm.evaluation.measure import recognition_section
 from keras_ddpm.evaluation.page import plots
 from keras_ddpm.evaluation.probes.frames import forward_frames, reverse_frames
-from keras_ddpm.whole import write_text
+from keras_ddpm.files import write_text
 from studies import arms, study
 
 N, STEPS = 200, 100

@@ -9,7 +9,8 @@ with other seeds.
 
 import numpy as np
 
-from keras_ddpm import pictures, presets
+from keras_ddpm import presets
+from keras_ddpm.data import pictures
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation import drawing
 from keras_ddpm.evaluation.probes import health

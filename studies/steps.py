@@ -8,7 +8,8 @@ one outside on one: both are counted. Few steps are cheap enough for three seeds
 
 import numpy as np
 
-from keras_ddpm import pictures, presets
+from keras_ddpm import presets
+from keras_ddpm.data import pictures
 from keras_ddpm.guidance import ALWAYS, within
 from keras_ddpm.samplers import SAMPLERS
 from studies import study

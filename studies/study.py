@@ -17,13 +17,14 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from keras_ddpm import data, pictures, presets
+from keras_ddpm import data, presets
+from keras_ddpm.data import pictures
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.digit_clip import load_digit_clip
 from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
-from keras_ddpm.whole import write_text
+from keras_ddpm.files import write_text
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 SEEDS = 3

@@ -8,7 +8,7 @@ import pytest
 from conftest import replace_section
 
 from keras_ddpm import config
-from keras_ddpm.arguments import parse_training
+from keras_ddpm.cli.train import parse_training
 from keras_ddpm.training.optimizer import Trapezoid, make_optimizer
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))

@@ -10,9 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from keras_ddpm.arguments import parse_values
 
 from keras_ddpm import presets
-from keras_ddpm.arguments import parse_values
 from keras_ddpm.config import TrainingConfig
 from studies import arms, claims, configuration, guidance, page, steps, study
 

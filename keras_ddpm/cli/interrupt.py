@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from keras_ddpm import files, quiet
+from keras_ddpm import files
+from keras_ddpm.cli import quiet
 
 STATUS = 130  # 128 + SIGINT
 

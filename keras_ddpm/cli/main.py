@@ -42,7 +42,7 @@ def _commands() -> dict:
     from keras_ddpm.cli.presets import Presets
     from keras_ddpm.cli.sample import Sample
     from keras_ddpm.cli.train import Train
-    from keras_ddpm.evaluate import Compare, Evaluate
+    from keras_ddpm.evaluation.command import Compare, Evaluate
 
     return {
         "sample": Sample,

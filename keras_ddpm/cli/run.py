@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from keras_ddpm import quiet
+from keras_ddpm.cli import quiet
 from keras_ddpm.cli.interrupt import STATUS, advise, interruptible, line
 
 ERROR = 2

@@ -45,7 +45,8 @@ class Sample:
 
         files.check_writable(self.out)
         self._check_page(presets.read_config(self.preset)[1])
-        from keras_ddpm import api, pictures
+        from keras_ddpm import api
+from keras_ddpm.data import pictures
         from keras_ddpm.sampling_request import fresh_seeds
 
         digit = np.repeat(self.digits, self.n)
@@ -95,7 +96,7 @@ class Sample:
         return (min(self.n, MAX_COLUMNS), True) if self.columns is None else (self.columns, False)
 
     def _page(self, images: np.ndarray) -> np.ndarray:
-        from keras_ddpm import pictures
+        from keras_ddpm.data import pictures
 
         columns, a_digit_a_row = self._layout()
         if a_digit_a_row:

@@ -6,12 +6,11 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_ddpm import pictures
-from keras_ddpm.data import to_uint8
+from keras_ddpm.data import pictures, to_uint8
+from keras_ddpm.files import write_text
 from keras_ddpm.presets import WEIGHTS
 from keras_ddpm.sampling_request import w_of_class
 from keras_ddpm.weights import read_weights, write_weights
-from keras_ddpm.whole import write_text
 
 STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from keras_ddpm.data.pictures import grid
 from keras_ddpm.evaluation.page.original_report import RECOGNITION
-from keras_ddpm.pictures import grid
 
 MODEL, REAL, CLAIM = "#1f5fa8", "#8a8a8a", "#e8b34a"
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "keras_ddpm", "font.family": "sans-serif", "font.size": 10}

@@ -26,7 +26,7 @@ config = types.SimpleNamespace(list_physical_devices=lambda: os.write(2, b"E0000
 def run(tmp_path):
     def run(code, *, fake=FAKE, **environment):
         (tmp_path / "tensorflow.py").write_text(fake)
-        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from keras_ddpm import quiet; {code}"
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from keras_ddpm.cli import quiet; {code}"
         kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
         return subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60
@@ -59,9 +59,7 @@ def test_it_imports_nothing(run):
 
 
 def test_the_real_one_starts_without_a_word():
-    code = (
-        "from keras_ddpm import quiet; quiet.silence_tensorflow(); import tensorflow as tf; print(tf.constant(1) + 1)"
-    )
+    code = "from keras_ddpm.cli import quiet; quiet.silence_tensorflow(); import tensorflow as tf; print(tf.constant(1) + 1)"
     kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120)
     assert done.stderr == "" and "2" in done.stdout
