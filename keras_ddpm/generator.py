@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import config, guidance, noise, samplers
+from keras_ddpm.compiled import compiled
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.sampling_request import check_conditions
 from keras_ddpm.serialization import PACKAGE, deserialize, serialize
@@ -243,14 +244,3 @@ class Generator(keras.Model):
         return {"image": x_s[-1], "x_T": x_T, "x_s": ops.swapaxes(x_s, 0, 1), "x_0": ops.swapaxes(x_0, 0, 1)}
 
     _path_function: Callable | None = None
-
-
-def compiled(function: Callable) -> Callable:
-    """A function of tensors, compiled by the backend in use."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, reduce_retracing=True)

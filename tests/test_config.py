@@ -76,29 +76,6 @@ def test_a_run_is_resumed_by_its_name(tmp_path, monkeypatch):
     assert ours.data.dataset == "fashion_mnist" and str(out) == "runs/fashion"
 
 
-def test_there_must_be_a_run_to_resume(tmp_path):
-    with pytest.raises(SystemExit, match="no run to resume"):
-        parse_training("", ["--out", str(tmp_path / "typo"), "--resume"])
-    (tmp_path / "config.json").write_text('{"name"')
-    with pytest.raises(SystemExit, match=r"config\.json cannot be read"):
-        parse_training("", ["--out", str(tmp_path), "--resume"])
-
-
-@pytest.mark.parametrize("name", ["state.weights.h5", "network.weights.h5"])
-def test_a_run_is_not_overwritten(tmp_path, name):
-    (tmp_path / name).touch()
-    with pytest.raises(SystemExit, match="holds a run already"):
-        parse_training("", ["--out", str(tmp_path)])
-
-
-def test_an_unwritable_folder_and_a_missing_configuration_are_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match="cannot write to"):
-        parse_training("", ["--out", str(tmp_path / "file")])
-    with pytest.raises(SystemExit, match="must be a Python file"):
-        parse_training("", ["--config", str(tmp_path / "none.py")])
-
-
 def test_the_learning_rate_goes_up_stays_and_goes_down():
     rate = Trapezoid(1.0, 1000, warmup=99, cooldown=0.2)
     assert [round(float(rate(step)), 6) for step in (0, 49, 99, 500, 799, 900, 1000)] == [0.01, 0.5, 1, 1, 1, 0.5, 0]

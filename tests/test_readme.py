@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_ddpm.arguments import parse_training
+from keras_ddpm.cli.train import parse_training
 from keras_ddpm.config import Config, to_json
 
 ROOT = Path(__file__).parent.parent

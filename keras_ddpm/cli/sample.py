@@ -46,7 +46,7 @@ class Sample:
         files.check_writable(self.out)
         self._check_page(presets.read_config(self.preset)[1])
         from keras_ddpm import api
-from keras_ddpm.data import pictures
+        from keras_ddpm.data import pictures
         from keras_ddpm.sampling_request import fresh_seeds
 
         digit = np.repeat(self.digits, self.n)

@@ -59,7 +59,8 @@ def test_it_imports_nothing(run):
 
 
 def test_the_real_one_starts_without_a_word():
-    code = "from keras_ddpm.cli import quiet; quiet.silence_tensorflow(); import tensorflow as tf; print(tf.constant(1) + 1)"
+    code = "from keras_ddpm.cli.quiet import silence_tensorflow; silence_tensorflow()\n"
+    code += "import tensorflow as tf; print(tf.constant(1) + 1)"
     kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120)
     assert done.stderr == "" and "2" in done.stdout

@@ -108,6 +108,13 @@ def test_a_shipped_configuration_goes_by_its_name_from_any_folder(tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["state.weights.h5", "network.weights.h5"])
+def test_a_run_is_not_overwritten(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"holds a run already\. Continue it with --resume"):
+        parse_training("", ["--out", str(tmp_path)])
+
+
 def test_a_run_is_resumed_with_its_own_configuration(tmp_path):
     (tmp_path / "config.json").write_text(to_json(Config(name="other")))
     (tmp_path / "state.weights.h5").touch()
