@@ -104,7 +104,7 @@ def test_a_run_is_resumed_and_a_finished_one_is_left_alone(tmp_path):
         (lambda x, y: {"data": (x[:10], y[:10])}, r"`validation_images` must be in 1\.\.9"),
         (
             lambda x, y: {"data": ((as_floats(x) + 1) / 2, y)},
-            r"or float in \[-1, 1\] with -1 black\. Received: float32 from 0 ",
+            r"or float in \[-1, 1\] with -1 black\. Received: float32 fr",
         ),
         (lambda x, y: {"data": (x.astype("int32"), y)}, "Images must be uint8, or float"),
         (lambda x, y: {"data": (x, y), "validation": (x[:, :4], y)}, r"Validation images must be \(8, 8, 1\)"),
