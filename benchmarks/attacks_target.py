@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import local_server
 from export import versions
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 
 REFERENCES = 8
 QUEUE = 16

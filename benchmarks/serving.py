@@ -25,7 +25,7 @@ from benchmarks import local_server, machine
 from export import versions
 from serving.bench import Result, measure
 from serving.client import Client
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 
 CLIENTS = (1, 4, 16)
 ROUNDS = {"sample": 100, "denoise": 300}

@@ -5,7 +5,7 @@ import numpy as np
 from export import facts, versions
 from keras_ddpm import presets
 from keras_ddpm.data import to_uint8
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 
 W = (None, 0.0, 1.0, 3.0)  # None: the model's own
 DIFFERING = 1e-3  # share of pixels that may round to the next grey level: floats differ by 1e-5 between batch sizes

@@ -7,7 +7,7 @@ One bad record fails the load, so `verify` runs each of them.
 import numpy as np
 import tensorflow as tf
 
-from serving.warm_up import RECORDS
+from serving.local_server.servable import RECORDS
 
 
 def requests(facts):

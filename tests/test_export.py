@@ -18,8 +18,7 @@ from export import facts as export_facts
 from export import savedmodel, signatures, verify
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
-from serving.servable import Servable
-from serving.warm_up import RECORDS
+from serving.local_server.servable import RECORDS, Servable
 
 ROOT = Path(__file__).parent.parent
 DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"  # what the server calls when it starts
@@ -152,8 +151,8 @@ try:
     tf.function(lambda x: x + 1, jit_compile=True)(tf.ones(2))
 except tf.errors.OpError as error:
     print("refused:", error.message)
-from serving.servable import Servable
-from serving.warm_up import RECORDS
+from serving.local_server.servable import Servable
+from serving.local_server.servable import RECORDS
 one = dict(digit=np.zeros(1, "int32"), w=np.ones(1, "float32"), seed=np.zeros(1, "int64"))
 print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
 """

@@ -7,11 +7,11 @@ import socket
 
 import numpy as np
 import pytest
-from serving_small import request_arrays, write_model
-from serving_wire import calling, http
+from bare_calls import calling, http
+from small_model import request_arrays, write_model
 
-from serving import rest_json, server
-from serving.refusal import RefusalError
+from serving.local_server import rest_json, server
+from serving.local_server.errors import StatusError
 
 MODEL = "/v1/models/ddpm"
 PREDICT = f"{MODEL}:predict"
@@ -164,13 +164,13 @@ def test_bytes_come_in_as_base64(body, expected):
 
 @pytest.mark.parametrize("value", [{"b64": "???"}, {"b64": 3}, {"b65": ""}, 3, None, {"b64": "é"}])
 def test_what_is_no_base64_is_refused(value):
-    with pytest.raises(RefusalError, match="`image_bytes` must be "):
+    with pytest.raises(StatusError, match="`image_bytes` must be "):
         rest_json.read_body(json.dumps({"inputs": {"image_bytes": [value]}}), {"serving_default": Signature()})
 
 
 @pytest.mark.parametrize("value", [[["a", "b"], ["c"]], [["a", "b"], ["c"], ["d"]], ["a", ["b"]]])
 def test_ragged_strings_are_refused(value):
-    with pytest.raises(RefusalError, match="lists of equal lengths"):
+    with pytest.raises(StatusError, match="lists of equal lengths"):
         rest_json.read_body(json.dumps({"inputs": {"image_bytes": value}}), {"serving_default": Signature()})
 
 

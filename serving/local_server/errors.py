@@ -18,7 +18,7 @@ LONGEST_MESSAGE = 1000  # gRPC sends it as a header, and headers are limited to 
 ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
-class RefusalError(Exception):
+class StatusError(Exception):
     """A request that gets an error for an answer.
 
     Args:
@@ -39,10 +39,10 @@ def from_tensorflow(error):
         error: tf.errors.OpError of a session.
 
     Returns:
-        RefusalError with the same code.
+        StatusError with the same code.
     """
     message = (error.message or type(error).__name__).removeprefix("Graph execution error:").split("\n\t [[")[0].strip()
     assertion = ASSERTION.search(message)
     if assertion:  # [what should hold] [a value] ... [Condition x < y did not hold element-wise:] [x] ...
         message = assertion.group(1).split("] [Condition ")[0].replace("] [", " ").strip()
-    return RefusalError(error.error_code, message)
+    return StatusError(error.error_code, message)

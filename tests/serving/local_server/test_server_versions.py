@@ -8,14 +8,14 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_small import request_arrays, write_model
-from serving_wire import calling, predict_request, refused
+from bare_calls import calling, predict_request, refused
+from small_model import request_arrays, write_model
 from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 
-from serving import server
-from serving.refusal import RefusalError
-from serving.servable import Servable
-from serving.versions import State, Versions
+from serving.local_server import server
+from serving.local_server.errors import StatusError
+from serving.local_server.servable import Servable
+from serving.local_server.versions import State, Versions
 
 ONE = request_arrays([1])
 
@@ -142,7 +142,7 @@ def test_a_version_that_failed_is_not_tried_again_until_its_files_change(tmp_pat
 
     def load(path):
         tried.append(path.name)
-        raise RefusalError(3, "broken")
+        raise StatusError(3, "broken")
 
     async def scenario():
         versions = Versions("ddpm", tmp_path, load)
@@ -183,7 +183,7 @@ def test_good_warm_up_records_let_a_version_load(base):
 ])  # fmt: skip
 def test_one_bad_warm_up_record_fails_the_load(base, bad, message):
     write_warm_up(base / "1", predict_log(ONE), bad)
-    with pytest.raises(RefusalError, match=message):
+    with pytest.raises(StatusError, match=message):
         Servable(base / "1")
 
 

@@ -14,15 +14,15 @@ import urllib.error
 import grpc
 import pytest
 import trustme
+from bare_calls import calling, http, refused
 from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
-from serving_small import request_arrays, write_model
-from serving_wire import calling, http, refused
+from small_model import request_arrays, write_model
 
-from serving import server, ssl_config
-from serving.options import Options
+from serving.local_server import server, tls
+from serving.local_server.options import Options
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[3]
 HOST = "localhost"
 
 
@@ -197,4 +197,4 @@ def test_the_message_of_tls_has_the_fields_of_tensorflow_serving():
     def fields(message):
         return [(field.name, field.number, field.type) for field in message.DESCRIPTOR.fields]
 
-    assert fields(ssl_config.message_class()) == fields(SSLConfig)
+    assert fields(tls.message_class()) == fields(SSLConfig)

@@ -15,8 +15,8 @@ import logging
 import os
 import pathlib
 
-from serving.refusal import INTERNAL, INVALID_ARGUMENT, NOT_FOUND, RefusalError
-from serving.version import Version
+from .errors import INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError
+from .version import Version
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Entry:
 
     number: int
     state: State = State.START
-    error: RefusalError | None = None
+    error: StatusError | None = None
     files: tuple = ()
     version: Version | None = None
     uses: int = 0
@@ -74,7 +74,7 @@ class Versions:
             Version.
 
         Raises:
-            RefusalError: if there is no such version.
+            StatusError: if there is no such version.
         """
         entry = self._find(spec)
         entry.uses += 1
@@ -95,16 +95,16 @@ class Versions:
             list of Entry.
 
         Raises:
-            RefusalError: if there are none.
+            StatusError: if there are none.
         """
         self._check_label(spec)
         entries = self._entries if spec.name == self.name else {}
         if not spec.HasField("version"):
             if not entries:
-                raise RefusalError(NOT_FOUND, f"Could not find any versions of model {spec.name}")
+                raise StatusError(NOT_FOUND, f"Could not find any versions of model {spec.name}")
             return [entries[number] for number in sorted(entries, reverse=True)]
         if spec.version.value not in entries:
-            raise RefusalError(NOT_FOUND, f"Could not find version {spec.version.value} of model {spec.name}")
+            raise StatusError(NOT_FOUND, f"Could not find version {spec.version.value} of model {spec.name}")
         return [entries[spec.version.value]]
 
     async def scan(self):
@@ -141,17 +141,17 @@ class Versions:
 
     def _find(self, spec):
         if not spec.name:
-            raise RefusalError(INVALID_ARGUMENT, "ModelSpec has no name specified.")
+            raise StatusError(INVALID_ARGUMENT, "ModelSpec has no name specified.")
         self._check_label(spec)
         wanted = self._entries.get(spec.version.value) if spec.HasField("version") else self._current
         if spec.name != self.name or wanted is None or wanted.state != State.AVAILABLE:
             choice = f"Specific({spec.name}, {spec.version.value})" if spec.HasField("version") else None
-            raise RefusalError(NOT_FOUND, f"Servable not found for request: {choice or f'Latest({spec.name})'}")
+            raise StatusError(NOT_FOUND, f"Servable not found for request: {choice or f'Latest({spec.name})'}")
         return wanted
 
     def _check_label(self, spec):
         if spec.WhichOneof("version_choice") == "version_label":  # labels are given in a config file: none here
-            raise RefusalError(INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
+            raise StatusError(INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
 
     def _folders(self):
         try:
@@ -170,7 +170,7 @@ class Versions:
         except Exception as error:
             # Not the exception itself: its traceback would keep the graph that did not load.
             code = getattr(error, "code", getattr(error, "error_code", INTERNAL))
-            entry.state, entry.error = State.END, RefusalError(code, str(error))
+            entry.state, entry.error = State.END, StatusError(code, str(error))
             logger.error("%s version %d did not load: %s", self.name, entry.number, entry.error)
             return False
         entry.state = State.AVAILABLE

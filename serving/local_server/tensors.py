@@ -13,7 +13,10 @@ import math
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
+from .errors import INVALID_ARGUMENT, StatusError
+
 MAX_REPEATED = 2**20
+MAX_RESPONSE = 64 * 2**20  # bytes
 PIECE = 2**16  # values encoded at a time: other threads run in between, and Python's numbers are ten times as large
 MAX_RANK = 64  # NumPy's; the product of a million sizes would take the interpreter minutes
 
@@ -118,3 +121,29 @@ def _from_values(values, dtype, count):
         wide = "int32" if dtype.kind in "iu" and dtype.itemsize < 4 else dtype
         array = np.fromiter(first, wide, n).astype(dtype, copy=False)
     return np.pad(array, (0, count - n), "edge") if n < count else array
+
+
+def check_response_size(outputs):
+    """Refuse outputs that are larger than an answer may be.
+
+    Args:
+        outputs: dict of alias -> array; strings are bytes in an object array.
+
+    Returns:
+        Their bytes as arrays; on the wire they are about as many, and as JSON some more.
+
+    Raises:
+        StatusError: if they are more than MAX_RESPONSE.
+    """
+    size = sum(array.nbytes for array in outputs.values())
+    size += sum(len(item) for array in outputs.values() if array.dtype.kind == "O" for item in array.flat)
+    if size > MAX_RESPONSE:
+        raise response_too_large(size)
+    return size
+
+
+def response_too_large(size):
+    """The refusal of an answer of so many bytes."""
+    return StatusError(
+        INVALID_ARGUMENT, f"An answer must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."
+    )

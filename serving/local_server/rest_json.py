@@ -14,8 +14,8 @@ import reprlib
 
 import numpy as np
 
-from serving import predict, tensors
-from serving.refusal import INTERNAL, INVALID_ARGUMENT, RefusalError
+from . import predict, tensors
+from .errors import INTERNAL, INVALID_ARGUMENT, StatusError
 
 PIECE = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
@@ -32,7 +32,7 @@ def read_body(body, signatures):
         predict.Call, and whether the answer is in rows.
 
     Raises:
-        RefusalError: saying what is wrong with it.
+        StatusError: saying what is wrong with it.
     """
     request = _parse(body)
     if not isinstance(request, dict):
@@ -64,11 +64,11 @@ def write_body(outputs, *, rows):
         str of JSON.
 
     Raises:
-        RefusalError: if the outputs have no rows.
+        StatusError: if the outputs have no rows.
     """
     lengths = {array.shape[:1] for array in outputs.values()}
     if rows and (len(lengths) != 1 or () in lengths):
-        raise RefusalError(INTERNAL, "The outputs differ in their number of rows: ask with 'inputs' instead")
+        raise StatusError(INTERNAL, "The outputs differ in their number of rows: ask with 'inputs' instead")
     if len(outputs) == 1:
         [(alias, array)] = outputs.items()
         text = _text(array, alias)
@@ -196,4 +196,4 @@ def _map(function, value):
 
 
 def _wrong(message):
-    return RefusalError(INVALID_ARGUMENT, message)
+    return StatusError(INVALID_ARGUMENT, message)

@@ -8,9 +8,9 @@ import logging
 
 import numpy as np
 
-from serving.batching import Batcher, Limits
-from serving.refusal import RefusalError
-from serving.servable import Servable
+from .batching import Batcher, Limits
+from .errors import StatusError
+from .servable import Servable
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Version:
             dict of alias -> array.
 
         Raises:
-            RefusalError: see `Batcher.submit`.
+            StatusError: see `Batcher.submit`.
         """
         if call.signature not in self._batchers:
             rows = min(self._batch_rows, self._sizes[-1]) if mergeable(self.signatures[call.signature]) else 0
@@ -91,6 +91,6 @@ def read_sizes(servable):
         if sizes[0] < 1:
             raise ValueError(f"batch sizes must be at least 1. Received: {sizes}")
         return sizes
-    except (RefusalError, ValueError, KeyError, TypeError) as error:
+    except (StatusError, ValueError, KeyError, TypeError) as error:
         logger.warning("the model's metadata do not say its batch sizes (%s): powers of two up to 64", error)
         return SIZES

@@ -12,9 +12,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving import predict, refusal
-from serving.answer import MAX_ANSWER, check_size, too_large
-from serving.refusal import RefusalError
+from . import errors, predict
+from .errors import StatusError
+from .tensors import MAX_RESPONSE, check_response_size, response_too_large
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +30,11 @@ def answers(method):
     async def handler(self, request, context):
         try:
             return await method(self, request, context)
-        except RefusalError as error:
+        except StatusError as error:
             await context.abort(STATUS[error.code], error.message)
         except Exception as error:
             logger.exception("%s failed", method.__name__)
-            await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[: refusal.LONGEST_MESSAGE])
+            await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[: errors.LONGEST_MESSAGE])
 
     return handler
 
@@ -84,14 +84,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             remaining = context.time_remaining()
             outputs = await version.run(call, timeout=self._timeout if remaining is None else remaining)
             write = functools.partial(self._write, outputs, version.number, call.signature)
-            return await asyncio.to_thread(write) if check_size(outputs) > LARGE else write()
+            return await asyncio.to_thread(write) if check_response_size(outputs) > LARGE else write()
 
     def _write(self, outputs, version, signature):
         response = predict.write_response(
             outputs, name=self._versions.name, version=version, signature=signature, content=self._content
         )
-        if (size := response.ByteSize()) > MAX_ANSWER:  # small numbers in many bytes, such as -1
-            raise too_large(size)
+        if (size := response.ByteSize()) > MAX_RESPONSE:  # small numbers in many bytes, such as -1
+            raise response_too_large(size)
         return response
 
     @answers
@@ -130,8 +130,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @answers
     async def HandleReloadConfigRequest(self, request, context):
-        raise RefusalError(
-            refusal.UNIMPLEMENTED,
+        raise StatusError(
+            errors.UNIMPLEMENTED,
             "The local server serves one model, named on its command line; new versions of it are found by themselves.",
         )
 

@@ -8,14 +8,15 @@ import time
 
 import grpc
 import pytest
+from bare_calls import calling, http, refused
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from serving_small import request_arrays, write_model
-from serving_wire import calling, http, refused
+from small_model import request_arrays, write_model
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving import answer, errors, predict, server, services, version
+from serving import errors
 from serving.client import Client
-from serving.options import Options
+from serving.local_server import grpc_services, predict, server, tensors, version
+from serving.local_server.options import Options
 
 PREDICT = "/v1/models/ddpm:predict"
 
@@ -41,9 +42,9 @@ def caller(local):
 
 def test_an_answer_over_the_limit_is_refused_on_both_doors_before_it_is_encoded(local, caller, monkeypatch):
     encoded = []
-    monkeypatch.setattr(answer, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(tensors, "MAX_RESPONSE", 1000)
     monkeypatch.setattr(predict, "write_response", lambda *args, **kwargs: encoded.append(args))
-    monkeypatch.setattr("serving.rest_json.write_body", lambda *args, **kwargs: encoded.append(args))
+    monkeypatch.setattr("serving.local_server.rest_json.write_body", lambda *args, **kwargs: encoded.append(args))
     two = request_arrays([3, 4])  # 784 bytes each
     expected = "An answer must have at most 1000 bytes, this one has 1568. Ask for fewer rows."
     assert refused(caller.predict, two) == ("INVALID_ARGUMENT", expected)
@@ -53,19 +54,19 @@ def test_an_answer_over_the_limit_is_refused_on_both_doors_before_it_is_encoded(
 
 
 def test_strings_count_with_their_length(local, caller, monkeypatch):
-    monkeypatch.setattr(answer, "MAX_ANSWER", 60)  # a PNG of one grey is longer, its pointer is not
+    monkeypatch.setattr(tensors, "MAX_RESPONSE", 60)  # a PNG of one grey is longer, its pointer is not
     assert refused(caller.predict, request_arrays([3]), signature="sample_png")[0] == "INVALID_ARGUMENT"
 
 
 def test_an_answer_that_grows_over_the_limit_on_the_wire_is_refused(caller, monkeypatch):
-    monkeypatch.setattr(services, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(grpc_services, "MAX_RESPONSE", 1000)
     assert caller.predict(request_arrays([5]))["image"][0, 0, 0, 0] == 125  # one byte each
     assert refused(caller.predict, request_arrays([6]))[0] == "INVALID_ARGUMENT"  # 150: two bytes each
 
 
 @pytest.mark.parametrize("door", ["gRPC", "REST"])
 def test_the_client_does_not_ask_again_for_what_is_too_large(local, door, monkeypatch):
-    monkeypatch.setattr(answer, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(tensors, "MAX_RESPONSE", 1000)
     asked = []
     run = version.Version.run
     monkeypatch.setattr(version.Version, "run", lambda *args, **kwargs: asked.append(args) or run(*args, **kwargs))
@@ -91,7 +92,7 @@ def held(monkeypatch):
         return write(outputs, **kwargs)
 
     monkeypatch.setattr(predict, "write_response", slowly)
-    monkeypatch.setattr(services, "LARGE", 10)
+    monkeypatch.setattr(grpc_services, "LARGE", 10)
     yield Held
     Held.go_on.set()
 

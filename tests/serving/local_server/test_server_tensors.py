@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving import tensors
+from serving.local_server import tensors
 
 FIELDS = ("half_val", "float_val", "double_val", "int_val", "int64_val", "uint32_val", "uint64_val")
 NUMBERS = [number for number, (field, _, _) in tensors.TYPES.items() if field in FIELDS]

@@ -11,13 +11,13 @@ import time
 import grpc
 import numpy as np
 import pytest
+from bare_calls import calling, http, predict_request, refused
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ovmsclient import make_grpc_client, make_http_client
-from serving_small import request_arrays, write_model
-from serving_wire import calling, http, predict_request, refused
+from small_model import request_arrays, write_model
 
-from serving import server
-from serving.options import Options
+from serving.local_server import server
+from serving.local_server.options import Options
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from aiohttp import http_exceptions, web
 from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2
 
-from serving import predict, refusal, rest_json
-from serving.answer import check_size
-from serving.refusal import RefusalError
-from serving.services import model_status
+from . import errors, predict, rest_json
+from .errors import StatusError
+from .grpc_services import model_status
+from .tensors import check_response_size
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ PATH = re.compile(
     r"(?P<verb>/metadata|:[a-z]+)?"
 )
 HTTP_STATUS = {
-    refusal.INVALID_ARGUMENT: 400,
-    refusal.DEADLINE_EXCEEDED: 504,
-    refusal.NOT_FOUND: 404,
-    refusal.RESOURCE_EXHAUSTED: 429,
-    refusal.FAILED_PRECONDITION: 400,
-    refusal.UNIMPLEMENTED: 501,
-    refusal.UNAVAILABLE: 503,
+    errors.INVALID_ARGUMENT: 400,
+    errors.DEADLINE_EXCEEDED: 504,
+    errors.NOT_FOUND: 404,
+    errors.RESOURCE_EXHAUSTED: 429,
+    errors.FAILED_PRECONDITION: 400,
+    errors.UNIMPLEMENTED: 501,
+    errors.UNAVAILABLE: 503,
 }
 
 
@@ -94,7 +94,7 @@ class RestServer:
         match = PATH.fullmatch(request.path)
         methods = {None: "GET", "/metadata": "GET", ":predict": "POST"}
         if match is None or match["verb"] not in methods:
-            raise RefusalError(refusal.NOT_FOUND, f"Malformed request: {request.method} {request.path}")
+            raise StatusError(errors.NOT_FOUND, f"Malformed request: {request.method} {request.path}")
         if request.method != methods[match["verb"]]:
             raise web.HTTPMethodNotAllowed(request.method, [methods[match["verb"]]])
         spec = _read_spec(match)
@@ -121,10 +121,10 @@ class RestServer:
                 async with asyncio.timeout_at(end):
                     body = await request.read()
             except TimeoutError:
-                raise RefusalError(refusal.DEADLINE_EXCEEDED, "The request's body did not arrive in time") from None
+                raise StatusError(errors.DEADLINE_EXCEEDED, "The request's body did not arrive in time") from None
             call, rows = await _beside(len(body), rest_json.read_body, body, version.signatures)
             outputs = await version.run(call, timeout=end - loop.time())
-            text = await _beside(check_size(outputs), lambda: rest_json.write_body(outputs, rows=rows))
+            text = await _beside(check_response_size(outputs), lambda: rest_json.write_body(outputs, rows=rows))
             return web.Response(text=text, content_type="application/json")
 
 
@@ -147,7 +147,7 @@ def _http_log():
 async def _errors_as_json(request, handler):
     try:
         return await handler(request)
-    except RefusalError as error:
+    except StatusError as error:
         return _error(HTTP_STATUS.get(error.code, 500), error.message)
     except web.HTTPException as error:
         return _error(error.status, error.text or error.reason)
@@ -169,7 +169,7 @@ def _read_spec(match):
     if match["version"] is not None:
         version = int(match["version"])
         if version > 2**63 - 1:
-            raise RefusalError(refusal.INVALID_ARGUMENT, f"version must be below 2^63. Received: {version}")
+            raise StatusError(errors.INVALID_ARGUMENT, f"version must be below 2^63. Received: {version}")
         spec.version.value = version
     elif match["label"] is not None:
         spec.version_label = match["label"]

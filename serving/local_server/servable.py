@@ -9,9 +9,13 @@ import gc
 import pathlib
 
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import predict, refusal
-from serving.warm_up import read_warm_up
+from . import errors, predict
+from .errors import INVALID_ARGUMENT, StatusError
+
+RECORDS = "assets.extra/tf_serving_warmup_requests"
+MAX_RECORDS = 1000
 
 
 class Servable:
@@ -21,7 +25,7 @@ class Servable:
         path: Folder of a SavedModel.
 
     Raises:
-        RefusalError: if a warm-up record does not run.
+        StatusError: if a warm-up record does not run.
         Exception: whatever TensorFlow raises for a folder that is no complete SavedModel.
     """
 
@@ -52,7 +56,7 @@ class Servable:
             dict of alias -> array.
 
         Raises:
-            RefusalError: with TensorFlow's code if the graph refuses or is stopped.
+            StatusError: with TensorFlow's code if the graph refuses or is stopped.
         """
         definition = self.signatures[signature]
         outputs = sorted(definition.outputs) if outputs is None else outputs
@@ -62,7 +66,7 @@ class Servable:
         try:
             return self.session.run(fetches, feeds, options=options)
         except tf.errors.OpError as error:
-            raise refusal.from_tensorflow(error) from error
+            raise errors.from_tensorflow(error) from error
 
     def close(self):
         """Give the memory back; nothing may be running."""
@@ -79,3 +83,28 @@ def _return_freed_memory():
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def read_warm_up(folder):
+    """The warm-up requests of a SavedModel.
+
+    Args:
+        folder: Path of a SavedModel.
+
+    Returns:
+        list of PredictRequest; empty if the folder has no records.
+
+    Raises:
+        StatusError: if there are too many, or one that is not for Predict.
+    """
+    path = folder / RECORDS
+    if not path.exists():
+        return []
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(path)).take(MAX_RECORDS + 1)]
+    if len(records) > MAX_RECORDS:
+        raise StatusError(INVALID_ARGUMENT, f"Warm-up must have at most {MAX_RECORDS} records: {path} has more")
+    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+    for i, log in enumerate(logs):
+        if not log.HasField("predict_log"):
+            raise StatusError(INVALID_ARGUMENT, f"Warm-up record {i} of {path} must be a predict_log")
+    return [log.predict_log.request for log in logs]

@@ -6,7 +6,7 @@ import pathlib
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[3]
 DEPLOY = ROOT / "serving" / "deploy"
 
 # BatchingParameters is in no Python package: its fields, from session_bundle_config.proto of tensorflow/serving.

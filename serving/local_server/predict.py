@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from serving import tensors
-from serving.refusal import FAILED_PRECONDITION, INVALID_ARGUMENT, UNIMPLEMENTED, RefusalError
+from . import tensors
+from .errors import FAILED_PRECONDITION, INVALID_ARGUMENT, UNIMPLEMENTED, StatusError
 
 METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 DEFAULT_SIGNATURE = "serving_default"
@@ -31,10 +31,10 @@ def check_spec(request):
     """The model that a request names.
 
     Raises:
-        RefusalError: if it names none.
+        StatusError: if it names none.
     """
     if not request.HasField("model_spec"):
-        raise RefusalError(INVALID_ARGUMENT, "Missing ModelSpec")
+        raise StatusError(INVALID_ARGUMENT, "Missing ModelSpec")
     return request.model_spec
 
 
@@ -49,15 +49,15 @@ def find_signature(signatures, name):
         Name and SignatureDef.
 
     Raises:
-        RefusalError: if there is none, or if it is not one for Predict.
+        StatusError: if there is none, or if it is not one for Predict.
     """
     name = name or DEFAULT_SIGNATURE
     if name not in signatures:
-        raise RefusalError(FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        raise StatusError(FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
     method = signatures[name].method_name
     if method not in METHODS:
         wanted = ", ".join(METHODS)
-        raise RefusalError(
+        raise StatusError(
             INVALID_ARGUMENT, f"Expected prediction signature method_name to be one of {{{wanted}}}. Was: {method}"
         )
     return name, signatures[name]
@@ -74,7 +74,7 @@ def read_request(request, signatures):
         Call.
 
     Raises:
-        RefusalError: with the code and the words of TensorFlow Serving.
+        StatusError: with the code and the words of TensorFlow Serving.
     """
     name, signature = find_signature(signatures, request.model_spec.signature_name)
     check_names(request.inputs, signature)
@@ -90,7 +90,7 @@ def check_names(inputs, signature):
     sent, wanted = sorted(inputs), sorted(signature.inputs)
     if len(sent) != len(wanted):
         extra, missing = sorted(set(sent) - set(wanted)), sorted(set(wanted) - set(sent))
-        raise RefusalError(
+        raise StatusError(
             INVALID_ARGUMENT,
             f"input size does not match signature: {len(sent)}!={len(wanted)} len({{{','.join(sent)}}}) "
             f"!= len({{{','.join(wanted)}}}). Sent extra: {{{','.join(extra)}}}. "
@@ -98,7 +98,7 @@ def check_names(inputs, signature):
         )
     for alias in sent:
         if alias not in signature.inputs:
-            raise RefusalError(
+            raise StatusError(
                 INVALID_ARGUMENT,
                 f"input tensor alias not found in signature: {alias}. "
                 f"Inputs expected to be in the set {{{','.join(wanted)}}}.",
@@ -110,13 +110,13 @@ def check_filter(names, signature):
     wanted = sorted(signature.outputs)
     for i, alias in enumerate(names):
         if alias not in signature.outputs:
-            raise RefusalError(
+            raise StatusError(
                 INVALID_ARGUMENT,
                 f"output tensor alias not found in signature: {alias} "
                 f"Outputs expected to be in the set {{{','.join(wanted)}}}.",
             )
         if alias in names[:i]:
-            raise RefusalError(INVALID_ARGUMENT, f"duplicate output tensor alias: {alias}")
+            raise StatusError(INVALID_ARGUMENT, f"duplicate output tensor alias: {alias}")
     return tuple(names) or tuple(wanted)
 
 
@@ -126,7 +126,7 @@ def check_types(types, signature):
         expected = signature.inputs[alias].dtype
         if types[alias] != expected:
             expected, provided = tensors.type_name(expected), tensors.type_name(types[alias])
-            raise RefusalError(INVALID_ARGUMENT, f"Expects arg[{i}] to be {expected} but {provided} is provided")
+            raise StatusError(INVALID_ARGUMENT, f"Expects arg[{i}] to be {expected} but {provided} is provided")
 
 
 def check_shapes(inputs, signature):
@@ -138,7 +138,7 @@ def check_shapes(inputs, signature):
             continue
         if len(sizes) != array.ndim or any(size not in (-1, n) for size, n in zip(sizes, array.shape)):
             expected = [None if size < 0 else size for size in sizes]
-            raise RefusalError(INVALID_ARGUMENT, f"`{alias}` must have shape {expected}. Received: {list(array.shape)}")
+            raise StatusError(INVALID_ARGUMENT, f"`{alias}` must have shape {expected}. Received: {list(array.shape)}")
 
 
 def write_response(outputs, *, name, version, signature, content=False):
@@ -164,10 +164,10 @@ def write_response(outputs, *, name, version, signature, content=False):
 def check_metadata_fields(fields):
     """Refuse a metadata request for nothing, or for anything but signatures."""
     if not fields:
-        raise RefusalError(INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
+        raise StatusError(INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
     for field in fields:
         if field != "signature_def":
-            raise RefusalError(INVALID_ARGUMENT, f"Metadata field {field} is not supported")
+            raise StatusError(INVALID_ARGUMENT, f"Metadata field {field} is not supported")
 
 
 def write_metadata(signatures, *, name, version):
@@ -197,7 +197,7 @@ def signature_map(signatures):
 
 def no_examples(method):
     """The refusal of Classify, Regress and MultiInference."""
-    return RefusalError(
+    return StatusError(
         UNIMPLEMENTED, f"{method} takes tf.Example, which no signature of this model reads. Use Predict."
     )
 
@@ -206,7 +206,7 @@ def _decode(tensor, alias):
     try:
         return tensors.to_array(tensor)
     except (ValueError, MemoryError) as error:
-        raise RefusalError(INVALID_ARGUMENT, f"tensor parsing error: {alias}") from error
+        raise StatusError(INVALID_ARGUMENT, f"tensor parsing error: {alias}") from error
 
 
 def _fill_spec(spec, name, version, signature):

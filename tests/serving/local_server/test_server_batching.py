@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from serving import batching
-from serving.refusal import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, RefusalError
+from serving.local_server import batching
+from serving.local_server.errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
 
 
 class Model:
@@ -26,7 +26,7 @@ class Model:
         self.started.set()
         assert self.gate.wait(10)
         if 13 in inputs["x"]:
-            raise RefusalError(INVALID_ARGUMENT, "13")
+            raise StatusError(INVALID_ARGUMENT, "13")
         everything = {"y": 2 * inputs["x"], "z": -inputs["x"]}
         return {name: everything[name] for name in outputs}
 
@@ -168,7 +168,7 @@ def test_who_hangs_up_leaves_the_queue_and_is_not_worked_for():
 def test_a_deadline_that_passes_in_the_queue_costs_no_work():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
-        with pytest.raises(RefusalError) as refusal:
+        with pytest.raises(StatusError) as refusal:
             await ask(batcher, 1, timeout=0.05)
         assert refusal.value.code == DEADLINE_EXCEEDED
         model.gate.set()
@@ -182,7 +182,7 @@ def test_a_deadline_that_passes_before_a_thread_is_free_costs_no_work():
     async def scenario(batcher, model):
         model.gate.clear()
         batcher._pool.submit(model.gate.wait, 10)  # the only thread
-        with pytest.raises(RefusalError) as refusal:
+        with pytest.raises(StatusError) as refusal:
             await ask(batcher, 1, timeout=0.05)
         assert refusal.value.code == DEADLINE_EXCEEDED
         model.gate.set()

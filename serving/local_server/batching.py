@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from serving.refusal import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, RefusalError
+from .errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
 
 PAUSE = 0.02  # share of the time that a merged batch took
 LONGEST_PAUSE = 0.02  # seconds
@@ -81,11 +81,11 @@ class Batcher:
             dict of alias -> array.
 
         Raises:
-            RefusalError: what the model says; RESOURCE_EXHAUSTED if the queue is full; DEADLINE_EXCEEDED.
+            StatusError: what the model says; RESOURCE_EXHAUSTED if the queue is full; DEADLINE_EXCEEDED.
         """
         self._drop_gone()
         if len(self._queue) >= self._limits.queue:
-            raise RefusalError(
+            raise StatusError(
                 RESOURCE_EXHAUSTED, f"The queue is full: {len(self._queue)} requests wait already. Try later."
             )
         loop = asyncio.get_running_loop()
@@ -141,7 +141,7 @@ class Batcher:
     async def _answer(self, members):
         try:
             answers = await self._run_merged(members)
-        except RefusalError as refusal:
+        except StatusError as refusal:
             if refusal.code == INVALID_ARGUMENT and len(members) > 1:
                 for member in members:
                     await self._answer([member])
@@ -216,4 +216,4 @@ def split(result, members):
 
 
 def _too_late():
-    return RefusalError(DEADLINE_EXCEEDED, "Deadline exceeded")
+    return StatusError(DEADLINE_EXCEEDED, "Deadline exceeded")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from serving_small import request_arrays, write_model
-from serving_wire import calling, refused
+from bare_calls import calling, refused
+from small_model import request_arrays, write_model
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving import server
+from serving.local_server import server
 
 THREE = request_arrays([3, 3, 7])
 SET = "len({digit,seed,w})"
@@ -177,7 +177,7 @@ def test_metadata_lists_every_signature(caller):
 
 @pytest.mark.parametrize("spec", [{}, {"version": 5}, {"signature": "pair"}])
 def test_responses_say_what_ran(caller, spec):
-    from serving_wire import predict_request
+    from bare_calls import predict_request
 
     ran = caller.prediction.Predict(predict_request(THREE, **spec), timeout=20).model_spec
     assert (ran.name, ran.version.value) == ("ddpm", 5)

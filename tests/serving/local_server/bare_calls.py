@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.tensors import to_array, to_proto
+from serving.local_server.tensors import to_array, to_proto
 
 
 class Caller:

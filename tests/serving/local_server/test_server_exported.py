@@ -9,14 +9,14 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from bare_calls import calling, http, refused
 from PIL import Image
-from serving_small import request_arrays
-from serving_wire import calling, http, refused
+from small_model import request_arrays
 
-from serving import server
-from serving.options import Options
-from serving.servable import Servable
-from serving.version import read_sizes
+from serving.local_server import server
+from serving.local_server.options import Options
+from serving.local_server.servable import Servable
+from serving.local_server.version import read_sizes
 
 DIGITS = [3, 3, 7, 0, 9]
 SEEDS = [1, 2, 2**62, 0, 5]

@@ -6,16 +6,16 @@ import weakref
 
 import numpy as np
 import pytest
-from serving_small import request_arrays, write_model
-from serving_wire import calling, refused
+from bare_calls import calling, refused
+from small_model import request_arrays, write_model
 from tensorflow.core.framework import tensor_pb2
 
 from benchmarks import attacks
 from benchmarks.attacks_doors import REST_PREDICT, Answer, GrpcDoor, Tally, predict_message
 from benchmarks.attacks_target import Target, Truth
-from serving import rest_json, server, tensors
-from serving.refusal import RefusalError
-from serving.versions import Versions
+from serving.local_server import rest_json, server, tensors
+from serving.local_server.errors import StatusError
+from serving.local_server.versions import Versions
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_wrong_picture_is_a_fault(target, truth):
 def test_a_wrong_answer_to_an_odd_request_is_a_fault(truth):
     from benchmarks import attacks_grpc, attacks_rest
     from benchmarks.attacks_doors import predict_body
-    from serving import predict
+    from serving.local_server import predict
 
     one, other = truth.requests[1:3]
     response = predict.write_response(
@@ -138,7 +138,7 @@ def test_a_tensor_of_many_dimensions_is_refused():
 
 def test_strings_among_numbers_take_no_more_memory_than_they_have(truth):
     body = b'{"signature_name": "metadata", "inputs": {"digit": ["%s"%s]}}' % (b"x" * 10**7, b',""' * 10**6)
-    with pytest.raises(RefusalError, match="`digit` must be of type int32") as caught:  # 40 TB, if all were as long
+    with pytest.raises(StatusError, match="`digit` must be of type int32") as caught:  # 40 TB, if all were as long
         rest_json.read_body(body, truth.signatures)
     assert len(caught.value.message) < 200
 
@@ -147,7 +147,7 @@ def test_strings_among_numbers_take_no_more_memory_than_they_have(truth):
 def test_a_number_of_hundreds_of_digits_is_refused(truth, number):
     body = f'{{"inputs": {{"digit": [3], "w": [{number}], "seed": [1]}}}}'.encode()
     if number == 10**400:
-        with pytest.raises(RefusalError, match="`w` must be of type float"):
+        with pytest.raises(StatusError, match="`w` must be of type float"):
             rest_json.read_body(body, truth.signatures)
     else:
         assert np.isinf(rest_json.read_body(body, truth.signatures)[0].inputs["w"])  # the model refuses it
