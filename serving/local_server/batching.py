@@ -1,23 +1,30 @@
-"""Batching across clients: requests that wait together run together.
+"""Batching across clients: requests that wait together run together, in batches that their deadlines allow.
 
-A network is faster with one batch of 16 than with 16 batches of 1. Whenever the model is free, everything that waits
-(up to the largest batch) runs next, so an idle server answers at once and a busy one forms batches by itself: there is
-no waiting time to tune. (After a merged batch it pauses for a fiftieth of its run, since the same clients ask again.) A
-batch is padded to one of a few sizes by repeating a real row, since each new size costs the runtime memory and time. A
-row never depends on its neighbours, so nobody sees a difference.
+A network is faster with one batch of 16 than with 16 batches of 1. Whenever the model is free, the requests that wait
+run next, so an idle server answers at once and a busy one forms batches by itself: there is no waiting time to tune.
+(After a merged batch it pauses for a fiftieth of its run, since the same clients ask again.) A batch is padded to one
+of a few sizes by repeating a real row, since each new size costs the runtime memory and time. A row never depends on
+its neighbours, so nobody sees a difference.
 
-What cannot be merged (rows that do not fit together, none at all, more than the largest batch) runs alone, as it came,
-and the graph says what is wrong with it. If a merged batch is refused, each member runs alone: only the guilty hear it.
+The time that a batch of each size takes is measured (`run_times`). A batch takes the oldest request and, of those
+behind it, as many as give the most rows a second, but never so many that a member would miss its deadline. A request
+that cannot be answered in time, given what runs and what waits, is refused when it comes, and costs nothing.
+
+Requests that cannot be merged (inputs of different lengths, no rows, more than the largest batch) run alone, and the
+graph says what is wrong with them. A merged batch that the graph refuses is halved until the wrong request is alone.
 """
 
 import asyncio
 import collections
 import dataclasses
+import itertools
+import math
 import time
 
 import numpy as np
 
 from .errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
+from .run_times import RunTimes
 
 PAUSE = 0.02  # share of the time that a merged batch took
 LONGEST_PAUSE = 0.02  # seconds
@@ -37,15 +44,19 @@ class Limits:
     sizes: tuple[int, ...]
     queue: int
 
+    def padded(self, rows):
+        """The size of a batch of so many rows; one larger than all sizes stays as it is."""
+        return next((size for size in self.sizes if size >= rows), rows)
+
 
 @dataclasses.dataclass(eq=False)
-class Waiting:
+class Request:
     """A request in the queue."""
 
     inputs: dict
     outputs: tuple
     deadline: float
-    answer: asyncio.Future
+    result: asyncio.Future
 
     def __post_init__(self):
         rows = {array.shape[0] if array.ndim else None for array in self.inputs.values()}
@@ -68,9 +79,11 @@ class Batcher:
         self._pool = pool
         self._queue = collections.deque()
         self._worker = None
+        self._free_at = 0.0  # when the running batch should be done
+        self.times = RunTimes()
 
     async def submit(self, inputs, outputs, *, timeout):
-        """Wait for one's turn and for the answer.
+        """Wait for one's turn and for the result.
 
         Args:
             inputs: dict of alias -> array.
@@ -81,21 +94,19 @@ class Batcher:
             dict of alias -> array.
 
         Raises:
-            StatusError: what the model says; RESOURCE_EXHAUSTED if the queue is full; DEADLINE_EXCEEDED.
+            StatusError: what the model says; RESOURCE_EXHAUSTED if the queue is full, or too long for the deadline;
+                DEADLINE_EXCEEDED.
         """
-        self._drop_gone()
-        if len(self._queue) >= self._limits.queue:
-            raise StatusError(
-                RESOURCE_EXHAUSTED, f"The queue is full: {len(self._queue)} requests wait already. Try later."
-            )
         loop = asyncio.get_running_loop()
-        waiting = Waiting(inputs, outputs, loop.time() + timeout, loop.create_future())
-        self._queue.append(waiting)
+        request = Request(inputs, outputs, loop.time() + timeout, loop.create_future())
+        self._drop_dead(loop.time())
+        self._check_queue(request, loop.time())
+        self._queue.append(request)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
         try:
-            async with asyncio.timeout_at(waiting.deadline):
-                return await waiting.answer  # cancelled if the client hangs up: `_drop_gone` finds it so
+            async with asyncio.timeout_at(request.deadline):
+                return await request.result  # cancelled if the client hangs up: `_drop_dead` finds it so
         except TimeoutError:
             raise _too_late() from None
 
@@ -104,92 +115,156 @@ class Batcher:
         if self._worker is not None:
             await asyncio.wait([self._worker])
 
+    def _check_queue(self, request, now):
+        if len(self._queue) >= self._limits.queue:
+            raise StatusError(
+                RESOURCE_EXHAUSTED, f"The queue is full: {len(self._queue)} requests wait already. Try later."
+            )
+        if self._worker is not None and (wait := self._expected_wait(request, now)) > request.deadline - now:
+            raise _cannot_be_in_time(request.deadline - now, wait)
+
+    def _expected_wait(self, request, now):
+        """Seconds until a request would be answered if it joined the queue."""
+        wait, merged = max(0.0, self._free_at - now), 0
+        for member in (*self._queue, request):
+            if self._is_alone(member):
+                wait += self._own_time(member)
+            else:
+                merged += member.rows
+        if merged:
+            sizes = [size for size in self._limits.sizes if size <= self._limits.max_rows] or [1]
+            best = max(sizes, key=lambda size: (size / max(self.times.mean(size), 1e-9), size))
+            full, rest = divmod(merged, best)
+            wait += full * self.times.mean(best) + (self.times.mean(self._limits.padded(rest)) if rest else 0.0)
+        return wait
+
+    def _own_time(self, request):
+        """Seconds that a request takes by itself."""
+        return self.times.mean(self._limits.padded(request.rows or 1))
+
     async def _work(self):
         try:
-            while members := self._take():
+            while members := self._next_batch():
                 start = time.monotonic()
                 await self._answer(members)
-                if len(members) > 1:  # who was answered together asks again together: the first shall not run alone
+                if len(members) > 1:  # clients that were answered together ask again together
                     await asyncio.sleep(min(LONGEST_PAUSE, PAUSE * (time.monotonic() - start)))
         finally:
             self._worker = None
 
-    def _take(self):
-        """The next members of a batch: the oldest request, and those after it that fit."""
-        self._drop_gone()
+    def _next_batch(self):
+        """Take the next members out of the queue: the oldest request, and those behind it that fit."""
+        now = asyncio.get_running_loop().time()
+        self._drop_dead(now)
+        self._refuse_late(now)
         if not self._queue:
             return []
-        members = [self._queue.popleft()]
-        rows = members[0].rows
-        if self._alone(members[0]):
-            return members
-        while self._queue and not self._alone(self._queue[0]) and self._queue[0].kind == members[0].kind:
-            rows += self._queue[0].rows
-            if rows > self._limits.max_rows:
-                break
-            members.append(self._queue.popleft())
+        head = self._queue[0]
+        members = [head] if self._is_alone(head) else self._best_batch(head, now)
+        taken = set(map(id, members))
+        self._queue = collections.deque(request for request in self._queue if id(request) not in taken)
         return members
 
-    def _drop_gone(self):
-        now = asyncio.get_running_loop().time()
-        if any(waiting.answer.done() or waiting.deadline <= now for waiting in self._queue):
-            self._queue = collections.deque(w for w in self._queue if not w.answer.done() and w.deadline > now)
+    def _best_batch(self, head, now):
+        """The oldest request, and those behind it that make the most rows a second with it, all of them in time."""
+        members, rows, deadline = [head], head.rows, head.deadline
+        best, best_rate = 1, self._rate(rows)
+        for request in itertools.islice(self._queue, 1, None):
+            if self._is_alone(request) or request.kind != head.kind or rows + request.rows > self._limits.max_rows:
+                continue
+            end = now + self.times.bound(self._limits.padded(rows + request.rows))
+            if end > deadline or not self.times:
+                break
+            if end > request.deadline:
+                continue  # it would be late in this company
+            members.append(request)
+            rows, deadline = rows + request.rows, min(deadline, request.deadline)
+            if (rate := self._rate(rows)) >= best_rate:
+                best, best_rate = len(members), rate
+        return members[:best]
 
-    def _alone(self, waiting):
-        return waiting.rows is None or not 0 < waiting.rows <= self._limits.max_rows
+    def _rate(self, rows):
+        """Rows a second; a size that never ran is tried."""
+        size = self._limits.padded(rows)
+        return rows / self.times.mean(size) if size in self.times else math.inf
+
+    def _drop_dead(self, now):
+        """Forget requests whose clients have gone, or whose time is over."""
+        if any(request.result.done() or request.deadline <= now for request in self._queue):
+            self._queue = collections.deque(r for r in self._queue if not r.result.done() and r.deadline > now)
+
+    def _refuse_late(self, now):
+        """Refuse requests that would be late even if they ran now, by themselves."""
+        for request in list(self._queue):
+            seconds = self._own_time(request)
+            if len(self._queue) > 1 and now + seconds > request.deadline:
+                request.result.set_exception(_cannot_be_in_time(request.deadline - now, seconds))
+                self._queue.remove(request)
+
+    def _is_alone(self, request):
+        return request.rows is None or not 0 < request.rows <= self._limits.max_rows
 
     async def _answer(self, members):
         try:
-            answers = await self._run_merged(members)
-        except StatusError as refusal:
-            if refusal.code == INVALID_ARGUMENT and len(members) > 1:
-                for member in members:
-                    await self._answer([member])
+            results = await self._run_batch(members)
+        except StatusError as error:
+            if error.code == INVALID_ARGUMENT and len(members) > 1:
+                half = len(members) // 2
+                await self._answer(members[:half])
+                await self._answer(members[half:])
                 return
-            answers = [refusal] * len(members)
+            results = [error] * len(members)
         except Exception as error:
-            answers = [error] * len(members)
-        for member, answer in zip(members, answers):
-            if member.answer.done():
+            results = [error] * len(members)
+        for member, result in zip(members, results):
+            if member.result.done():
                 continue
-            if isinstance(answer, Exception):
-                member.answer.set_exception(answer)
+            if isinstance(result, Exception):
+                member.result.set_exception(result)
             else:
-                member.answer.set_result(answer)
+                member.result.set_result(result)
 
-    async def _run_merged(self, members):
+    async def _run_batch(self, members):
         """Run members as one batch until the last of them would stop waiting."""
         loop = asyncio.get_running_loop()
-        deadline = max(member.deadline for member in members)
-        if all(member.answer.done() for member in members):
+        members_left = [member for member in members if not member.result.done()]
+        if not members_left:
             raise _too_late()
+        deadline = max(member.deadline for member in members_left)
         outputs = tuple(dict.fromkeys(alias for member in members for alias in member.outputs))
-        if self._alone(members[0]):
-            inputs = members[0].inputs
-        else:
-            inputs = merge([member.inputs for member in members], self._limits.sizes)
-        result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, inputs, outputs)
-        return [result] if self._alone(members[0]) else split(result, members)
+        alone = self._is_alone(members[0])
+        inputs = members[0].inputs if alone else merge([member.inputs for member in members], self._limits)
+        size = self._limits.padded(sum(member.rows or 1 for member in members))
+        self._free_at = loop.time() + self.times.mean(size)
+        result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, size, inputs, outputs)
+        return [result] if alone else split(result, members)
 
-    def _run_until(self, deadline, clock, inputs, outputs):
-        timeout = deadline - clock()  # only now: the thread may have been long in coming
-        if timeout <= 0:
+    def _run_until(self, deadline, clock, size, inputs, outputs):
+        start = clock()  # only now: the thread may have been long in coming
+        if start >= deadline:
             raise _too_late()
-        return self._run(inputs, outputs, timeout)
+        try:
+            result = self._run(inputs, outputs, deadline - start)
+        except StatusError as error:
+            if error.code == DEADLINE_EXCEEDED:
+                self.times.add(size, max(clock() - start, self.times.mean(size)))  # at least so long
+            raise
+        self.times.add(size, clock() - start)
+        return result
 
 
-def merge(rows, sizes):
+def merge(rows, limits):
     """Requests one below the other, padded by repeating the last row.
 
     Args:
         rows: list of dict of alias -> array.
-        sizes: Sizes to pad to, rising; a batch larger than all stays as it is.
+        limits: Limits, for the sizes.
 
     Returns:
         dict of alias -> array.
     """
     count = sum(len(next(iter(inputs.values()))) for inputs in rows)
-    padding = next((size for size in sizes if size >= count), count) - count
+    padding = limits.padded(count) - count
     merged = {}
     for alias in rows[0]:
         parts = [inputs[alias] for inputs in rows]
@@ -203,17 +278,24 @@ def split(result, members):
 
     Args:
         result: dict of alias -> array, of all members and of padding.
-        members: list of Waiting.
+        members: list of Request.
 
     Returns:
         list of dict of alias -> array.
     """
-    answers, start = [], 0
+    results, start = [], 0
     for member in members:
-        answers.append({alias: result[alias][start : start + member.rows] for alias in member.outputs})
+        results.append({alias: result[alias][start : start + member.rows] for alias in member.outputs})
         start += member.rows
-    return answers
+    return results
 
 
 def _too_late():
     return StatusError(DEADLINE_EXCEEDED, "Deadline exceeded")
+
+
+def _cannot_be_in_time(left, wait):
+    return StatusError(
+        RESOURCE_EXHAUSTED,
+        f"The deadline, in {max(0, left):.1f} s, is too soon: it takes {wait:.1f} s now. Try later.",
+    )

@@ -1,6 +1,6 @@
-"""Why a request is refused: one of gRPC's status codes, as a number, and a sentence.
+"""Why a request fails: one of gRPC's status codes, as a number, and a sentence.
 
-TensorFlow's errors, gRPC's and the REST answers share these numbers, so one exception serves all three.
+TensorFlow, gRPC and REST share these codes, so one exception serves all three.
 """
 
 import re
@@ -19,7 +19,7 @@ ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
 class StatusError(Exception):
-    """A request that gets an error for an answer.
+    """A request that ends in an error.
 
     Args:
         code: Number of a gRPC status code.
@@ -33,7 +33,7 @@ class StatusError(Exception):
 
 
 def from_tensorflow(error):
-    """The refusal that says what a `tf.errors.OpError` says, without the names of nodes.
+    """What a `tf.errors.OpError` says, without the names of nodes.
 
     Args:
         error: tf.errors.OpError of a session.

@@ -1,4 +1,4 @@
-"""The rules of TensorFlow Serving's Predict: which request can be run, and what the others are told.
+"""The rules of TensorFlow Serving's Predict: which requests run, and what the others are told.
 
 Pure functions of messages: no network, no event loop, no session. The words of each error are TensorFlow Serving's, so
 that a program that reads them works with both.
@@ -12,7 +12,7 @@ import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from . import tensors
-from .errors import FAILED_PRECONDITION, INVALID_ARGUMENT, UNIMPLEMENTED, StatusError
+from .errors import FAILED_PRECONDITION, INVALID_ARGUMENT, StatusError
 
 METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 DEFAULT_SIGNATURE = "serving_default"
@@ -97,7 +97,7 @@ def check_names(inputs, signature):
             f"Missing but required: {{{','.join(missing)}}}.",
         )
     for alias in sent:
-        if alias not in signature.inputs:
+        if alias not in wanted:
             raise StatusError(
                 INVALID_ARGUMENT,
                 f"input tensor alias not found in signature: {alias}. "
@@ -193,13 +193,6 @@ def signature_map(signatures):
     for name, signature in signatures.items():
         message.signature_def[name].CopyFrom(signature)
     return message
-
-
-def no_examples(method):
-    """The refusal of Classify, Regress and MultiInference."""
-    return StatusError(
-        UNIMPLEMENTED, f"{method} takes tf.Example, which no signature of this model reads. Use Predict."
-    )
 
 
 def _decode(tensor, alias):

@@ -1,5 +1,6 @@
 """The REST interface of TensorFlow Serving, in the event loop and the queues of the gRPC one.
 
+    GET  /                                                     a page on which to draw digits
     GET  /v1/models/NAME[/versions/N | /labels/L]              status of versions
     GET  /v1/models/NAME[/versions/N | /labels/L]/metadata     signatures
     POST /v1/models/NAME[/versions/N | /labels/L]:predict      see `rest_json`
@@ -8,27 +9,27 @@ Every error is {"error": "..."} with the HTTP status that belongs to its code.
 """
 
 import asyncio
+import html
+import importlib.resources
 import json
-import logging
 import re
+import urllib.parse
 
-from aiohttp import http_exceptions, web
 from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2
 
 from . import errors, predict, rest_json
 from .errors import StatusError
 from .grpc_services import model_status
+from .http_server import HttpError, Response
 from .tensors import check_response_size
 
-logger = logging.getLogger(__name__)
-
-MAX_BODY = 16 * 2**20
 LARGE = 2**16  # bytes; turning more than that into JSON would keep everybody else waiting
 PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]{1,19})|/labels/(?P<label>[^/:]+))?"
     r"(?P<verb>/metadata|:[a-z]+)?"
 )
+METHODS = {None: "GET", "/metadata": "GET", ":predict": "POST"}
 HTTP_STATUS = {
     errors.INVALID_ARGUMENT: 400,
     errors.DEADLINE_EXCEEDED: 504,
@@ -38,75 +39,60 @@ HTTP_STATUS = {
     errors.UNIMPLEMENTED: 501,
     errors.UNAVAILABLE: 503,
 }
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
+)
 
 
-class RestServer:
-    """REST for the versions of one model.
+class Rest:
+    """Answers HTTP requests with the versions of one model.
 
     Args:
         versions: Versions.
-        timeout: Seconds for a request.
     """
 
-    def __init__(self, versions, *, timeout):
+    def __init__(self, versions):
         self._versions = versions
-        self._timeout = timeout
-        self._runner = None
+        page = importlib.resources.files(__package__).joinpath("page.html").read_text()
+        self._page = page.replace("MODEL_NAME", html.escape(versions.name)).encode()
 
-    async def start(self, host, port):
-        """Listen.
+    async def answer(self, request):
+        """The response to a request.
 
         Args:
-            host: Address.
-            port: Port; 0 takes a free one.
+            request: http_server.Request.
 
         Returns:
-            The port.
+            http_server.Response.
 
         Raises:
-            ValueError: if it is taken.
+            HttpError: if it is refused.
         """
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors_as_json])
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        # Without handler_cancellation the work of a client that hung up would go on.
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=self._timeout,
-            handle_signals=False,
-            logger=_http_log(),
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_port=False)
         try:
-            await site.start()
-        except OSError as error:
-            raise ValueError(f"cannot listen at {host}:{port}: {error}") from error
-        return self._runner.addresses[0][1]
+            return await self._route(request)
+        except StatusError as error:
+            raise HttpError(HTTP_STATUS.get(error.code, 500), error.message) from error
 
-    async def stop(self):
-        """Refuse new requests and finish the running ones."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _handle(self, request):
-        match = PATH.fullmatch(request.path)
-        methods = {None: "GET", "/metadata": "GET", ":predict": "POST"}
-        if match is None or match["verb"] not in methods:
-            raise StatusError(errors.NOT_FOUND, f"Malformed request: {request.method} {request.path}")
-        if request.method != methods[match["verb"]]:
-            raise web.HTTPMethodNotAllowed(request.method, [methods[match["verb"]]])
+    async def _route(self, request):
+        path = _read_path(request.target)
+        if path == "/":
+            _check_method(request, "GET")
+            headers = (("Content-Security-Policy", PAGE_POLICY),)
+            return Response(200, self._page, "text/html; charset=utf-8", headers)
+        match = PATH.fullmatch(path)
+        if match is None or match["verb"] not in METHODS:
+            raise StatusError(errors.NOT_FOUND, f"Malformed request: {request.method} {path}")
+        _check_method(request, METHODS[match["verb"]])
         spec = _read_spec(match)
         if match["verb"] == ":predict":
             return await self._predict(request, spec)
         if match["verb"] == "/metadata":
             return self._metadata(spec)
-        return web.json_response(_message(model_status(self._versions.entries(spec))))
+        return _json(_message(model_status(self._versions.entries(spec))))
 
     def _metadata(self, spec):
         with self._versions.use(spec) as version:
-            return web.json_response(
+            return _json(
                 {
                     "model_spec": {"name": spec.name, "signature_name": "", "version": str(version.number)},
                     "metadata": {"signature_def": _message(predict.signature_map(version.signatures))},
@@ -114,54 +100,24 @@ class RestServer:
             )
 
     async def _predict(self, request, spec):
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._timeout
         with self._versions.use(spec) as version:
-            try:
-                async with asyncio.timeout_at(end):
-                    body = await request.read()
-            except TimeoutError:
-                raise StatusError(errors.DEADLINE_EXCEEDED, "The request's body did not arrive in time") from None
-            call, rows = await _beside(len(body), rest_json.read_body, body, version.signatures)
-            outputs = await version.run(call, timeout=end - loop.time())
-            text = await _beside(check_response_size(outputs), lambda: rest_json.write_body(outputs, rows=rows))
-            return web.Response(text=text, content_type="application/json")
+            call, rows = await _call(len(request.body), rest_json.read_body, request.body, version.signatures)
+            outputs = await version.run(call, timeout=request.deadline - asyncio.get_running_loop().time())
+            size = check_response_size(outputs)
+            return Response(200, await _call(size, lambda: rest_json.write_body(outputs, rows=rows).encode()))
 
 
-def _http_log():
-    """aiohttp's log, in which what a client did wrong is one line and no traceback."""
-
-    def shorten(record):
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, (http_exceptions.HttpProcessingError, web.RequestPayloadError)):
-            record.msg, record.args = f"{record.getMessage()}: {' '.join(str(error).split()):.200}", ()
-            record.exc_info = None
-        return True
-
-    log = logger.getChild("http")
-    log.filters = [shorten]
-    return log
-
-
-@web.middleware
-async def _errors_as_json(request, handler):
+def _read_path(target):
     try:
-        return await handler(request)
-    except StatusError as error:
-        return _error(HTTP_STATUS.get(error.code, 500), error.message)
-    except web.HTTPException as error:
-        return _error(error.status, error.text or error.reason)
-    except web.RequestPayloadError as error:  # not compressed as it says, or broken chunks
-        return _error(400, f"The body cannot be read: {error}")
-    except ConnectionError:  # nobody reads this
-        return _error(400, "The connection was lost")
-    except Exception as error:
-        logger.exception("%s %s failed", request.method, request.path)
-        return _error(500, f"{type(error).__name__}: {error}")
+        path = urllib.parse.unquote_to_bytes(target.split(b"?")[0]).decode()
+    except UnicodeDecodeError as error:
+        raise HttpError(400, f"The path must be UTF-8: {error}") from error
+    return "/" + path.split("/", 3)[-1] if path.startswith(("http://", "https://")) else path
 
 
-def _error(status, message):
-    return web.json_response({"error": message}, status=status)
+def _check_method(request, method):
+    if request.method != method:
+        raise HttpError(405, f"405: Method Not Allowed: must be {method}")
 
 
 def _read_spec(match):
@@ -176,12 +132,16 @@ def _read_spec(match):
     return spec
 
 
+def _json(content):
+    return Response(200, json.dumps(content).encode())
+
+
 def _message(message):
     return json.loads(
         json_format.MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     )
 
 
-async def _beside(size, function, *args):
+async def _call(size, function, *args):
     """Call a function, in a thread if there is much to do."""
     return await asyncio.to_thread(function, *args) if size > LARGE else function(*args)

@@ -2,41 +2,49 @@
 
     python -m serving.server --model-base-path models/ddpm
 
-It speaks the same protocol (gRPC and REST) and runs the model in the same C++ runtime. It is no TensorFlow Serving, and
-what is measured or shown here says nothing about that one: production has `serving/deploy/`.
+It speaks the same protocol (gRPC and REST) and runs the model in the same C++ runtime. It is not TensorFlow Serving,
+and what is measured or shown here says nothing about that one: production has `serving/deploy/`.
 
 One event loop answers everybody; the model runs in a few threads beside it, since TensorFlow lets Python go on.
 
-What clients send is bounded before it is read: requests by their size, over gRPC also by their number.
+What clients send is bounded before it is read: requests by their size and number, connections by their number and time.
 """
 
 import asyncio
 import contextlib
 import functools
 import logging
-import os
-import signal
-import sys
+import socket
 import threading
 
 import grpc
-import tensorflow as tf
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 
-from .grpc_services import MAX_REQUEST, ModelService, ParseErrors, PredictionService
-from .options import Options
-from .rest import RestServer
+from . import tls
+from .grpc_services import CALLS, CALLS_PER_PLACE, MAX_REQUEST, GrpcServices
+from .http_server import HEADERS, IDLE, MAX_CONNECTIONS, HttpServer
+from .rest import Rest
 from .tensors import MAX_RESPONSE
-from .tls import read_credentials
 from .version import Version
 from .versions import Versions
 
 logger = logging.getLogger(__name__)
 
-CALLS, CALLS_PER_PLACE = 64, 4  # gRPC calls at once, of any kind: so many, and so many for each place in a queue
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
+EVERYWHERE = ("0.0.0.0", "::")
+CONNECTION_AGE = (
+    3600.0  # seconds after which a gRPC connection is closed as soon as its calls are done, or as long again
+)
+GRPC_OPTIONS = {
+    "grpc.max_send_message_length": MAX_RESPONSE,
+    "grpc.max_receive_message_length": MAX_REQUEST,
+    "grpc.so_reuseport": 0,  # two servers at one port would share its requests in silence
+    "grpc.max_allowed_incoming_connections": MAX_CONNECTIONS,
+    "grpc.server_handshake_timeout_ms": round(1000 * HEADERS),
+    "grpc.max_connection_idle_ms": round(1000 * IDLE),
+    "grpc.max_connection_age_ms": round(1000 * CONNECTION_AGE),
+    "grpc.max_connection_age_grace_ms": round(1000 * CONNECTION_AGE),
+}
 
 
 class LocalServer:
@@ -46,8 +54,8 @@ class LocalServer:
         options: Options.
 
     Raises:
-        ValueError: if an option cannot be; on entering, if a port is taken, TLS is wrong, or no version loads within
-            `options.wait` seconds.
+        ValueError: if an option is out of range; on entering, if a port is taken, TLS is wrong, or no version loads
+            within `options.wait` seconds.
     """
 
     def __init__(self, options):
@@ -55,10 +63,17 @@ class LocalServer:
         self._options = options
         self._stopping = asyncio.Event()
         load = functools.partial(Version, batch_rows=options.batch_rows, queue=options.queue)
-        self._versions = Versions(options.model_name, options.model_base_path, load)
-        self._grpc = None
-        self._rest = RestServer(self._versions, timeout=options.timeout)
+        self._versions = Versions(options.model_name, options.model_base_path, load, load_timeout=options.load_timeout)
         self._health = health.aio.HealthServicer()
+        self._services = GrpcServices(
+            self._versions,
+            self._health,
+            timeout=options.timeout,
+            calls=CALLS + CALLS_PER_PLACE * options.queue,
+            tensor_content=options.tensor_content,
+        )
+        self._grpc = None
+        self._http = HttpServer(Rest(self._versions).answer, timeout=options.timeout)
         self._watch = None
         self.port = self.rest_api_port = None
 
@@ -76,43 +91,54 @@ class LocalServer:
         await self.stop()
 
     async def stop(self):
-        """Refuse new requests, finish the running ones, and give everything back."""
+        """Refuse new requests, finish the running ones, give everything back; a version that loads is abandoned."""
         self._stopping.set()
         await self._health.enter_graceful_shutdown()
-        stopping = [self._rest.stop()]
+        stopping = [self._http.stop()]
         if self._grpc is not None:
-            stopping.append(self._grpc.stop(self._options.timeout))
+            stopping.append(self._stop_grpc())
         await asyncio.gather(*stopping)
-        if self._watch is not None:  # last, since it may be loading a version
-            await self._watch
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
         await self._versions.close()
+
+    def is_loading(self):
+        """Whether a version is being loaded."""
+        return self._versions.is_loading()
 
     async def _start(self):
         options = self._options
-        limits = {"grpc.max_send_message_length": MAX_RESPONSE, "grpc.max_receive_message_length": MAX_REQUEST}
-        alone = {"grpc.so_reuseport": 0}  # two servers at one port would share its requests in silence
-        self._grpc = grpc.aio.server(
-            interceptors=[ParseErrors()],
-            options=list((limits | alone).items()),
-            maximum_concurrent_rpcs=CALLS + CALLS_PER_PLACE * options.queue,
-        )
-        prediction = PredictionService(self._versions, timeout=options.timeout, tensor_content=options.tensor_content)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._versions), self._grpc)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        asyncio.get_running_loop().set_exception_handler(_log_once_when_full())
+        config = None if options.ssl_config_file is None else _read_tls(options.ssl_config_file)
+        self._grpc = grpc.aio.server(options=list(GRPC_OPTIONS.items()))
+        self._grpc.add_generic_rpc_handlers([self._services])
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self.port = self._add_port(f"{options.host}:{options.port}")
+        self.port = self._add_port(address(options.host, options.port), config)
         await self._grpc.start()
-        self.rest_api_port = await self._rest.start(options.host, options.rest_api_port)
-
-    def _add_port(self, address):
         try:
-            if self._options.ssl_config_file is None:
-                return self._grpc.add_insecure_port(address)
-            credentials = read_credentials(self._options.ssl_config_file)
-            return self._grpc.add_secure_port(address, credentials)
-        except (RuntimeError, OSError) as error:
-            raise ValueError(f"cannot listen at {address}: {error}") from error
+            sock = _listen(options.host, options.rest_api_port)
+        except OSError as error:
+            raise ValueError(f"cannot listen at {address(options.host, options.rest_api_port)}: {error}") from error
+        self.rest_api_port = sock.getsockname()[1]
+        await self._http.start(sock, tls=None if config is None else tls.ssl_context(config))
+
+    def _add_port(self, where, config):
+        try:
+            if config is None:
+                return self._grpc.add_insecure_port(where)
+            return self._grpc.add_secure_port(where, tls.grpc_credentials(config))
+        except RuntimeError as error:
+            raise ValueError(f"cannot listen at {where}: {error}") from error
+
+    async def _stop_grpc(self):
+        """As soon as no call is left that counts; health's streams would never end by themselves."""
+        stopping = asyncio.ensure_future(self._grpc.stop(self._options.timeout))
+        idle = asyncio.ensure_future(self._services.stop())
+        await asyncio.wait([stopping, idle], return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await self._grpc.stop(0)
+        await stopping
 
     async def _first_version(self):
         loop = asyncio.get_running_loop()
@@ -129,9 +155,7 @@ class LocalServer:
 
     async def _look_for_versions(self):
         while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._options.poll)
-                return
+            await asyncio.sleep(self._options.poll)
             try:
                 await self._versions.scan()
             except Exception:
@@ -140,6 +164,44 @@ class LocalServer:
     async def _set_health(self, status):
         for service in HEALTHY:
             await self._health.set(service, status)
+
+
+def address(host, port):
+    """HOST:PORT, IPv6 in brackets."""
+    host = host.strip("[]")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _listen(host, port):
+    """A socket for REST; gRPC takes both wildcards for every address of both kinds, so REST does."""
+    host = host.strip("[]")
+    if host in EVERYWHERE and socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(found[:2], family=family)
+
+
+def _read_tls(path):
+    try:
+        return tls.read_config(path)
+    except OSError as error:
+        raise ValueError(f"`ssl_config_file` must be a file that can be read: {error}") from error
+
+
+def _log_once_when_full():
+    """An exception handler for the event loop that says only once that no descriptor is left for a connection."""
+    said = set()
+
+    def handle(loop, context):
+        error = context.get("exception")
+        if isinstance(error, OSError) and context.get("socket") is not None:
+            if error.errno not in said:
+                said.add(error.errno)
+                logger.error("cannot accept a connection: %s (said once)", error)
+            return
+        loop.default_exception_handler(context)
+
+    return handle
 
 
 @contextlib.contextmanager
@@ -176,67 +238,3 @@ def running(options):
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-async def serve(options):
-    """Serve until SIGTERM or SIGINT; a second signal ends the program at once, whatever runs.
-
-    Args:
-        options: Options.
-
-    Raises:
-        ValueError: see LocalServer.
-    """
-    loop, signalled = asyncio.get_running_loop(), asyncio.Event()
-
-    def stop():
-        signalled.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
-    server = LocalServer(options)
-    await _start_or_leave(server, signalled)
-    print(
-        f"Local server ready: model {options.model_name!r}, gRPC {options.host}:{server.port}, "
-        f"REST http://{options.host}:{server.rest_api_port}/v1/models/{options.model_name}",
-        flush=True,
-    )
-    await signalled.wait()
-    logger.info("stopping")
-    await server.stop()
-
-
-async def _start_or_leave(server, signalled):
-    start, leave = asyncio.ensure_future(server.__aenter__()), asyncio.ensure_future(signalled.wait())
-    await asyncio.wait([start, leave], return_when=asyncio.FIRST_COMPLETED)
-    if not start.done():
-        logger.info("stopping before a version is served")
-        logging.shutdown()
-        os._exit(0)  # nobody waits for an answer, and a version that loads would keep the interpreter until it is done
-    leave.cancel()
-    start.result()
-
-
-def main(args=None):
-    """The command line; see Options.
-
-    Returns:
-        Exit status: 0 after a signal, 2 for options that cannot be.
-    """
-    import tyro
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    tf.get_logger().setLevel("ERROR")  # the loader calls itself deprecated
-    try:
-        asyncio.run(serve(tyro.cli(Options, args=args, description=__doc__)))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,14 @@
     client_verify: true
 
 The Python package of TensorFlow Serving does not have this message, so it is described here: four fields of
-`tensorflow_serving/config/ssl_config.proto`. As there, REST stays without TLS.
+`tensorflow_serving/config/ssl_config.proto`.
+
+Deviation: there REST stays without TLS; here it gets the same, so that no port is left open.
 """
 
 import pathlib
+import ssl
+import tempfile
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
@@ -33,14 +37,14 @@ def message_class():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.serving.SSLConfig"))
 
 
-def read_credentials(path):
-    """The credentials that a file describes.
+def read_config(path):
+    """The SSLConfig in a file.
 
     Args:
         path: Text proto of SSLConfig.
 
     Returns:
-        grpc.ServerCredentials.
+        The message.
 
     Raises:
         ValueError: naming the file and what is wrong with it.
@@ -58,8 +62,31 @@ def read_credentials(path):
         content = getattr(config, name)
         if content and "-----BEGIN " not in content:
             raise ValueError(f"`{name}` in {path} must be the contents of a PEM file. Received: {content!r:.60}")
+    return config
+
+
+def grpc_credentials(config):
+    """grpc.ServerCredentials of an SSLConfig."""
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],
         root_certificates=config.custom_ca.encode() or None,
         require_client_auth=config.client_verify,
     )
+
+
+def ssl_context(config):
+    """The ssl.SSLContext of an SSLConfig.
+
+    Raises:
+        ValueError: if key and certificate do not fit together.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=config.custom_ca or None)
+    context.verify_mode = ssl.CERT_REQUIRED if config.client_verify else ssl.CERT_NONE
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # `ssl` reads paths only; 0600
+        file.write(f"{config.server_key}\n{config.server_cert}\n")
+        file.flush()
+        try:
+            context.load_cert_chain(file.name)
+        except ssl.SSLError as error:
+            raise ValueError(f"`server_key` and `server_cert` must be a pair in PEM: {error}") from error
+    return context

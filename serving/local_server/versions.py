@@ -5,22 +5,29 @@
 The folder is looked at once a second. A new version is loaded beside the old one, new requests go to it, and the old
 one is closed when its last request is answered. A version that does not load (half-copied, broken) leaves the old one
 in place, and is tried again when its files change.
+
+Looking and loading happen in threads that nobody has to wait for: one that hangs delays neither requests nor the end of
+the server, and later versions only for `load_timeout`.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import enum
+import itertools
 import logging
-import os
 import pathlib
+import threading
 
-from .errors import INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError
+from .errors import DEADLINE_EXCEEDED, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError
+from .servable import return_freed_memory
 from .version import Version
 
 logger = logging.getLogger(__name__)
 
 LARGEST = 2**63 - 1  # version numbers are int64 on the wire; folders above that are none
+MOST_FILES = 1000  # of a folder, that are looked at for changes
 
 
 class State(enum.IntEnum):
@@ -53,12 +60,14 @@ class Versions:
         name: Name of the model.
         base_path: Folder of numbered folders.
         load: Function of a path that returns a Version; called in a thread.
+        load_timeout: Seconds that it may take.
     """
 
-    def __init__(self, name, base_path, load):
+    def __init__(self, name, base_path, load, *, load_timeout=300.0):
         self.name = name
         self._base_path = pathlib.Path(base_path)
         self._load = load
+        self._load_timeout = load_timeout
         self._current = None
         self._entries = {}
         self._retiring = set()
@@ -113,19 +122,23 @@ class Versions:
         Returns:
             Whether some version is served.
         """
-        folders = self._folders()
+        folders = await in_daemon_thread(_numbered_folders, self._base_path)
         for number in sorted(folders, reverse=True):
             entry = self._entries.get(number)
             if entry is not None and entry is self._current:
                 break
             if entry is not None and entry.state == State.UNLOADING:
                 continue
-            files = _files(folders[number])
+            files = await in_daemon_thread(_files, folders[number])
             if entry is not None and entry.error is not None and entry.files == files:
                 continue
             if await self._try(Entry(number, files=files), folders[number]):
                 break
         return self._current is not None
+
+    def is_loading(self):
+        """Whether a version is being loaded."""
+        return any(entry.state == State.LOADING for entry in self._entries.values())
 
     async def close(self):
         """Close every version, after the requests that run."""
@@ -153,25 +166,19 @@ class Versions:
         if spec.WhichOneof("version_choice") == "version_label":  # labels are given in a config file: none here
             raise StatusError(INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
 
-    def _folders(self):
-        try:
-            found = [path for path in self._base_path.iterdir() if path.name.isascii() and path.name.isdecimal()]
-        except OSError as error:
-            logger.warning("cannot look for versions: %s", error)
-            return {}
-        return {int(path.name): path for path in found if int(path.name) <= LARGEST and path.is_dir()}
-
     async def _try(self, entry, path):
         self._entries[entry.number] = entry
         entry.state = State.LOADING
         logger.info("%s version %d is LOADING from %s", self.name, entry.number, path)
         try:
-            entry.version = await asyncio.to_thread(self._load, path)
+            entry.version = await self._load_in_time(path)
         except Exception as error:
             # Not the exception itself: its traceback would keep the graph that did not load.
             code = getattr(error, "code", getattr(error, "error_code", INTERNAL))
             entry.state, entry.error = State.END, StatusError(code, str(error))
+        if entry.error is not None:
             logger.error("%s version %d did not load: %s", self.name, entry.number, entry.error)
+            await in_daemon_thread(return_freed_memory)
             return False
         entry.state = State.AVAILABLE
         logger.info("%s version %d is AVAILABLE", self.name, entry.number)
@@ -179,6 +186,18 @@ class Versions:
         if previous is not None:
             self._retire(previous)
         return True
+
+    async def _load_in_time(self, path):
+        loading = in_daemon_thread(self._load, path)
+        try:
+            done, _ = await asyncio.wait([loading], timeout=self._load_timeout)
+        except asyncio.CancelledError:
+            loading.add_done_callback(_discard)
+            raise
+        if not done:
+            loading.add_done_callback(_discard)
+            raise StatusError(DEADLINE_EXCEEDED, f"It must load within {self._load_timeout:g} s")
+        return loading.result()
 
     def _retire(self, entry):
         entry.state = State.UNLOADING
@@ -196,12 +215,51 @@ class Versions:
         logger.info("%s version %d is closed", self.name, entry.number)
 
 
+def in_daemon_thread(function, *args):
+    """Call a function in a thread of its own, which does not keep the program from ending.
+
+    Args:
+        function: Called with `args`.
+
+    Returns:
+        asyncio.Future.
+    """
+    future = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # a thread cannot be cancelled
+
+    def run():
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)
+
+
+def _discard(loading):
+    """Close a version that nobody waits for any more."""
+    if not loading.cancelled() and loading.exception() is None:
+        threading.Thread(target=loading.result().servable.close, daemon=True).start()
+
+
+def _numbered_folders(base_path):
+    try:
+        found = [path for path in base_path.iterdir() if path.name.isascii() and path.name.isdecimal()]
+    except OSError as error:
+        logger.warning("cannot look for versions: %s", error)
+        return {}
+    return {int(path.name): path for path in found if int(path.name) <= LARGEST and path.is_dir()}
+
+
 def _files(folder):
-    """What changes when a file of a folder does: names, sizes and times."""
+    """What changes when a file of a SavedModel does: names, sizes and times, of the folder and the folders in it."""
     found = []
-    for parent, _, names in os.walk(folder):
-        for name in names:
+    with contextlib.suppress(OSError):
+        parts = [path for path in itertools.islice(folder.iterdir(), MOST_FILES)]
+        folders = [path for path in parts if path.is_dir() and not path.is_symlink()]
+        for path in itertools.islice(itertools.chain(parts, *map(pathlib.Path.iterdir, folders)), MOST_FILES):
             with contextlib.suppress(OSError):
-                status = os.stat(os.path.join(parent, name))
-                found.append((os.path.join(parent, name), status.st_size, status.st_mtime_ns))
+                status = path.stat()
+                found.append((str(path), status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))

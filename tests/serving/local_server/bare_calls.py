@@ -52,9 +52,9 @@ class Caller:
 
 
 @contextlib.contextmanager
-def calling(server, credentials=None):
+def calling(server, credentials=None, *, host=None):
     """A Caller of a LocalServer."""
-    address = f"localhost:{server.port}"
+    address = host or f"localhost:{server.port}"
     options = [("grpc.max_receive_message_length", 2**26), ("grpc.use_local_subchannel_pool", 1)]
     if credentials is None:
         channel = grpc.insecure_channel(address, options)

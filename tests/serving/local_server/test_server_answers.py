@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.local_server import server
+from serving.local_server.options import Options
 
 THREE = request_arrays([3, 3, 7])
 SET = "len({digit,seed,w})"
@@ -26,7 +27,7 @@ def caller(tmp_path_factory):
     base = tmp_path_factory.mktemp("answers")
     write_model(base / "5")
     with (
-        server.running(server.Options(model_base_path=base, port=0, rest_api_port=0)) as local,
+        server.running(Options(model_base_path=base, port=0, rest_api_port=0)) as local,
         calling(local) as caller,
     ):
         yield caller

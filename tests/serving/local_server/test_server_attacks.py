@@ -15,6 +15,7 @@ from benchmarks.attacks_doors import REST_PREDICT, Answer, GrpcDoor, Tally, pred
 from benchmarks.attacks_target import Target, Truth
 from serving.local_server import rest_json, server, tensors
 from serving.local_server.errors import StatusError
+from serving.local_server.options import Options
 from serving.local_server.versions import Versions
 
 
@@ -156,7 +157,7 @@ def test_a_number_of_hundreds_of_digits_is_refused(truth, number):
 def test_an_answer_that_is_too_large_is_refused_with_a_sentence(tmp_path):
     write_model(tmp_path / "1")
     million = tensor_pb2.TensorProto(dtype="DT_INT32", tensor_shape={"dim": [{"size": 2**20}]}, int_val=[1])
-    options = server.Options(model_base_path=tmp_path, port=0, rest_api_port=0)
+    options = Options(model_base_path=tmp_path, port=0, rest_api_port=0)
     with server.running(options) as local, calling(local) as caller:
         code, message = refused(caller.predict, {"digit": million}, signature="metadata")
         assert code == "INVALID_ARGUMENT" and message.startswith("An answer must have at most 67108864 bytes")

@@ -2,13 +2,16 @@
 
 import asyncio
 import concurrent.futures
+import random
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from serving.local_server import batching
 from serving.local_server.errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
+from serving.local_server.run_times import RunTimes
 
 
 class Model:
@@ -31,11 +34,12 @@ class Model:
         return {name: everything[name] for name in outputs}
 
 
-def in_loop(scenario, *, max_rows=8, queue=64):
+def in_loop(scenario, *, max_rows=8, queue=64, model=None):
     """Run `scenario(batcher, model)` in an event loop."""
 
     async def run():
-        model = Model()
+        nonlocal model
+        model = model or Model()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             batcher = batching.Batcher(model.run, batching.Limits(max_rows, (1, 2, 4, 8), queue), pool)
             try:
@@ -107,7 +111,7 @@ def test_what_cannot_be_merged_runs_alone_as_it_came(odd):
         await asyncio.sleep(0)
         model.gate.set()
         await asyncio.gather(first, *tasks)
-        assert model.batches[1:] == [[1], list(odd), [2]]
+        assert model.batches[1:] == [[1, 2], list(odd)]
 
     in_loop(scenario)
 
@@ -220,5 +224,102 @@ def test_a_bug_in_the_model_reaches_everybody_and_the_queue_goes_on():
 
 @pytest.mark.parametrize("count, padded", [(1, 1), (2, 2), (3, 4), (5, 8), (9, 9)])
 def test_merged_rows_are_padded_to_the_next_size(count, padded):
-    [merged] = batching.merge([{"x": np.arange(count)}], (1, 2, 4, 8)).values()
+    [merged] = batching.merge([{"x": np.arange(count)}], batching.Limits(8, (1, 2, 4, 8), 1)).values()
     assert merged.tolist() == [*range(count), *[count - 1] * (padded - count)]
+
+
+class Timed(Model):
+    """A model of which one row takes 20 ms, and each further one 5 ms."""
+
+    def run(self, inputs, outputs, timeout):
+        time.sleep(min(timeout, seconds_of(len(inputs["x"]))))
+        if timeout < seconds_of(len(inputs["x"])):
+            raise StatusError(DEADLINE_EXCEEDED, "Deadline exceeded")
+        self.batches.append(len(inputs["x"]))
+        return {"y": 2 * inputs["x"]}
+
+
+def seconds_of(rows):
+    return 0.015 + 0.005 * rows
+
+
+async def learn(batcher):
+    """Let the batcher run each size alone."""
+    for size in (1, 2, 4, 8):
+        await ask(batcher, *range(size))
+
+
+def test_a_request_that_cannot_be_in_time_is_refused_at_once_and_costs_nothing():
+    async def scenario(batcher, model):
+        await learn(batcher)
+        tasks = [ask(batcher, value, timeout=10) for value in range(40)]  # 5 batches of 55 ms
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        with pytest.raises(StatusError, match="too soon") as error:
+            await ask(batcher, 1, timeout=0.15)
+        assert error.value.code == RESOURCE_EXHAUSTED and time.monotonic() - started < 0.05
+        ran = sum(model.batches)
+        await asyncio.gather(*tasks)
+        assert sum(model.batches) == ran + 40
+
+    in_loop(scenario, model=Timed())
+
+
+def test_a_batch_is_no_larger_than_its_deadlines_allow():
+    async def scenario(batcher, model):
+        await learn(batcher)
+        first = ask(batcher, 0)
+        await asyncio.sleep(0)
+        tasks = [ask(batcher, value, timeout=0.07) for value in range(8)]  # 8 rows would be done after 20 + 55 ms
+        answers = await asyncio.gather(first, *tasks, return_exceptions=True)
+        assert model.batches[4:6] in ([1, 4], [1, 2]) and sum(isinstance(answer, dict) for answer in answers) >= 3
+
+    in_loop(scenario, model=Timed())
+
+
+def test_goodput_under_twice_the_load_is_that_at_capacity():
+    capacity = 8 / seconds_of(8)
+
+    async def offer(batcher, load, seconds=3):
+        tasks, loop = [], asyncio.get_running_loop()
+        start = at = loop.time()
+        while (at := at + 1 / (load * capacity)) < start + seconds:
+            await asyncio.sleep(max(0, at - loop.time()))
+            tasks.append(ask(batcher, 1, timeout=random.Random(len(tasks)).uniform(0.06, 0.3)))
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        return sum(isinstance(answer, dict) for answer in answers)
+
+    async def scenario(batcher, model):
+        await learn(batcher)
+        assert await offer(batcher, 2.0) >= 0.8 * await offer(batcher, 1.0)
+
+    in_loop(scenario, model=Timed())
+
+
+def test_a_wrong_request_among_many_costs_few_runs():
+    async def scenario(batcher, model):
+        first = await busy(batcher, model)
+        tasks = [ask(batcher, value) for value in (1, 2, 3, 13, 5, 6, 7, 8)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(answer, StatusError) for answer in answers] == [value == 3 for value in range(8)]
+        assert len(model.batches) == 1 + 7  # all, two halves of each wrong part, three times
+
+    in_loop(scenario)
+
+
+def test_neighbours_bound_what_a_size_takes():
+    times = RunTimes()
+    assert times.mean(4) == times.bound(4) == 0 and not times
+    times.add(4, 1.0)
+    assert [times.mean(size) for size in (1, 4, 8, 16)] == [1.0, 1.0, 2.0, 4.0]
+    times.add(16, 2.0)
+    assert [times.mean(size) for size in (8, 16, 32)] == [2.0, 2.0, 4.0]
+    for _ in range(50):
+        times.add(1, 0.1)
+    assert times.mean(4) == pytest.approx(0.4) and 4 in times and 2 not in times  # 1.0 was a bad day
+    for seconds in (0.1, 0.3) * 20:
+        times.add(1, seconds)
+    assert times.mean(1) < 0.25 < times.bound(1)

@@ -19,6 +19,7 @@ from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
 from small_model import request_arrays, write_model
 
+from serving.local_server import program as server_program
 from serving.local_server import server, tls
 from serving.local_server.options import Options
 
@@ -123,7 +124,7 @@ def test_options_that_cannot_be_are_one_line_and_status_2(base, tmp_path, capsys
         }
         for args, message in cases.items():
             ports = [option for name in ("--port", "--rest-api-port") if name not in args for option in (name, "0")]
-            assert server.main([*args, *ports]) == 2, args
+            assert server_program.main([*args, *ports]) == 2, args
             *_, line = capsys.readouterr().err.strip().splitlines()
             assert line.startswith("error: ") and message in line, args
 

@@ -12,6 +12,7 @@ from small_model import request_arrays, write_model
 
 from serving.local_server import rest_json, server
 from serving.local_server.errors import StatusError
+from serving.local_server.options import Options
 
 MODEL = "/v1/models/ddpm"
 PREDICT = f"{MODEL}:predict"
@@ -23,7 +24,7 @@ ROWS = [{"digit": 3, "w": 1, "seed": 1}, {"digit": 7, "w": 2.5, "seed": 2**62}]
 def local(tmp_path_factory):
     base = tmp_path_factory.mktemp("rest")
     write_model(base / "5")
-    with server.running(server.Options(model_base_path=base, port=0, rest_api_port=0, timeout=1)) as local:
+    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, timeout=1)) as local:
         yield local
 
 
@@ -78,7 +79,7 @@ def test_metadata(local, path):
     (f"{MODEL}/versions/9", None, 404, "Could not find version 9 of model ddpm"),
     (f"{MODEL}/versions/9999999999999999999", None, 400, "version must be below"),
     (f"{MODEL}/versions/x", None, 404, "Malformed request: GET /v1/models/ddpm/versions/x"),
-    ("/", None, 404, "Malformed request: GET /"),
+    ("/v1", None, 404, "Malformed request: GET /v1"),
     ("/v1/models/nope:predict", {"inputs": COLUMNS}, 404, "Servable not found for request: Latest(nope)"),
     (f"{MODEL}/versions/9:predict", {"inputs": COLUMNS}, 404, "Servable not found for request: Specific(ddpm, 9)"),
     (f"{MODEL}/labels/X:predict", {"inputs": COLUMNS}, 400, "Unrecognized servable version label: X"),
@@ -90,7 +91,7 @@ def test_metadata(local, path):
     (PREDICT, b"[" * 100_000, 400, "JSON Parse error: nested too deeply"),
     (PREDICT, b"[1]", 400, "JSON must be an object"),
     (PREDICT, b"9" * 10_000, 400, "JSON Parse error"),
-    (PREDICT, b"x" * (2**24 + 1), 413, "Maximum request body size"),
+    (PREDICT, b"x" * (2**24 + 1), 413, "A body must have at most 16777216 bytes"),
     (PREDICT, {}, 400, "Missing 'inputs' or 'instances' key"),
     (PREDICT, {"inputs": COLUMNS, "instances": ROWS}, 400, "JSON must have 'instances' or 'inputs', and not both"),
     (PREDICT, {"inputs": COLUMNS, "signature_name": 1}, 400, "'signature_name' must be a string"),

@@ -14,6 +14,7 @@ from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 
 from serving.local_server import server
 from serving.local_server.errors import StatusError
+from serving.local_server.options import Options
 from serving.local_server.servable import Servable
 from serving.local_server.versions import State, Versions
 
@@ -36,7 +37,7 @@ def base(models, tmp_path):
 
 
 def running(base, **options):
-    return server.running(server.Options(model_base_path=base, port=0, rest_api_port=0, poll=0.1, **options))
+    return server.running(Options(model_base_path=base, port=0, rest_api_port=0, poll=0.1, **options))
 
 
 def add_version(models, base, number, *, gain=20):
