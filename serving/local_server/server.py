@@ -111,6 +111,7 @@ class LocalServer:
         options = self._options
         asyncio.get_running_loop().set_exception_handler(_log_once_when_full())
         config = None if options.ssl_config_file is None else _read_tls(options.ssl_config_file)
+        context = None if config is None else tls.ssl_context(config)
         self._grpc = grpc.aio.server(options=list(GRPC_OPTIONS.items()))
         self._grpc.add_generic_rpc_handlers([self._services])
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -121,7 +122,7 @@ class LocalServer:
         except OSError as error:
             raise ValueError(f"cannot listen at {address(options.host, options.rest_api_port)}: {error}") from error
         self.rest_api_port = sock.getsockname()[1]
-        await self._http.start(sock, tls=None if config is None else tls.ssl_context(config))
+        await self._http.start(sock, tls=context)
 
     def _add_port(self, where, config):
         try:

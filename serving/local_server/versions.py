@@ -172,13 +172,9 @@ class Versions:
         logger.info("%s version %d is LOADING from %s", self.name, entry.number, path)
         try:
             entry.version = await self._load_in_time(path)
-        except Exception as error:
-            # Not the exception itself: its traceback would keep the graph that did not load.
-            code = getattr(error, "code", getattr(error, "error_code", INTERNAL))
-            entry.state, entry.error = State.END, StatusError(code, str(error))
-        if entry.error is not None:
-            logger.error("%s version %d did not load: %s", self.name, entry.number, entry.error)
-            await in_daemon_thread(return_freed_memory)
+        except StatusError as error:
+            entry.state, entry.error = State.END, error
+            logger.error("%s version %d did not load: %s", self.name, entry.number, error)
             return False
         entry.state = State.AVAILABLE
         logger.info("%s version %d is AVAILABLE", self.name, entry.number)
@@ -188,16 +184,28 @@ class Versions:
         return True
 
     async def _load_in_time(self, path):
-        loading = in_daemon_thread(self._load, path)
+        given_up = threading.Event()
+
+        def load():
+            try:
+                version = self._load(path)
+            except Exception as error:
+                # Not the error itself: its traceback would keep the graph that did not load.
+                failure = StatusError(getattr(error, "code", getattr(error, "error_code", INTERNAL)), str(error))
+            else:
+                if given_up.is_set():
+                    version.servable.close()
+                return version
+            return_freed_memory()
+            raise failure
+
         try:
-            done, _ = await asyncio.wait([loading], timeout=self._load_timeout)
-        except asyncio.CancelledError:
-            loading.add_done_callback(_discard)
-            raise
-        if not done:
-            loading.add_done_callback(_discard)
-            raise StatusError(DEADLINE_EXCEEDED, f"It must load within {self._load_timeout:g} s")
-        return loading.result()
+            async with asyncio.timeout(self._load_timeout):
+                return await in_daemon_thread(load)
+        except TimeoutError:
+            raise StatusError(DEADLINE_EXCEEDED, f"It must load within {self._load_timeout:g} s") from None
+        finally:
+            given_up.set()
 
     def _retire(self, entry):
         entry.state = State.UNLOADING
@@ -235,12 +243,6 @@ def in_daemon_thread(function, *args):
 
     threading.Thread(target=run, daemon=True).start()
     return asyncio.wrap_future(future)
-
-
-def _discard(loading):
-    """Close a version that nobody waits for any more."""
-    if not loading.cancelled() and loading.exception() is None:
-        threading.Thread(target=loading.result().servable.close, daemon=True).start()
 
 
 def _numbered_folders(base_path):

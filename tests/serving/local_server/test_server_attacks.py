@@ -1,8 +1,6 @@
 """The attacks of `benchmarks.attacks`, each a small one, and that the watch over them sees what breaks."""
 
-import gc
 import itertools
-import weakref
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from benchmarks.attacks_target import Target, Truth
 from serving.local_server import rest_json, server, tensors
 from serving.local_server.errors import StatusError
 from serving.local_server.options import Options
-from serving.local_server.versions import Versions
 
 
 @pytest.fixture(scope="module")
@@ -162,26 +159,6 @@ def test_an_answer_that_is_too_large_is_refused_with_a_sentence(tmp_path):
         code, message = refused(caller.predict, {"digit": million}, signature="metadata")
         assert code == "INVALID_ARGUMENT" and message.startswith("An answer must have at most 67108864 bytes")
         assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
-
-
-def test_a_version_that_did_not_load_leaves_nothing_behind(tmp_path):
-    import asyncio
-
-    (tmp_path / "1").mkdir()
-    graphs = []
-
-    class Graph:
-        pass
-
-    def load(path):
-        graph = Graph()
-        graphs.append(weakref.ref(graph))
-        raise OSError(f"half of {graph}")
-
-    versions = Versions("ddpm", tmp_path, load)
-    assert not asyncio.run(versions.scan())
-    gc.collect()
-    assert graphs[0]() is None and "half of" in str(versions.errors()[0][1])
 
 
 def test_every_attack_is_in_the_docs(request):

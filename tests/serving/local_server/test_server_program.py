@@ -19,9 +19,12 @@ from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
 from small_model import request_arrays, write_model
 
+from serving.client import Client
+from serving.errors import Unavailable
 from serving.local_server import program as server_program
 from serving.local_server import server, tls
 from serving.local_server.options import Options
+from serving.tls import TLS
 
 ROOT = pathlib.Path(__file__).parents[3]
 HOST = "localhost"
@@ -46,7 +49,7 @@ def program(base, *options):
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base, number):
     with program(base, "--rest-api-port=0") as process:
         line = process.stdout.readline()
@@ -102,6 +105,28 @@ def test_a_second_signal_ends_it_whatever_runs(base):
                 process.wait(2)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == -signal.SIGINT
+
+
+def test_it_serves_with_a_stdout_that_takes_nothing(base, tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "serving.server", f"--model-base-path={base}", "--port=0", "--rest-api-port=0"]
+    with log.open("w") as stderr, open("/dev/full", "w") as stdout:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr)
+    try:
+        end = time.monotonic() + 120
+        while not (ready := re.search(r"Local server ready: .*:(\d+)/v1", log.read_text())):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.1)
+
+        class Ports:
+            rest_api_port = int(ready[1])
+
+        assert http(Ports, "/v1/models/ddpm")[0] == 200
+        process.terminate()
+        assert process.wait(60) == 0 and "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_options_that_cannot_be_are_one_line_and_status_2(base, tmp_path, capsys):
@@ -181,11 +206,27 @@ def test_tls_lets_in_who_should_be_let_in(base, tmp_path, authority, client_veri
                     assert refused(caller.predict, request_arrays([3]))[0] == "UNAVAILABLE"
 
 
+@pytest.mark.parametrize("scheme", ["", "https://"], ids=["gRPC", "REST"])
+def test_over_tls_a_client_must_show_its_certificate_on_both_wires(base, tmp_path, authority, scheme):
+    config = write_ssl_config(tmp_path / "ssl.config", authority, client_verify=True)
+    pair, paths = authority.issue_cert("client"), {n: tmp_path / n for n in ("root", "key", "certificate")}
+    authority.cert_pem.write_to_path(paths["root"])
+    pair.private_key_pem.write_to_path(paths["key"])
+    pair.cert_chain_pems[0].write_to_path(paths["certificate"])
+    known = TLS(paths["root"], client_key=paths["key"], client_certificate=paths["certificate"])
+    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, ssl_config_file=config)) as local:
+        address = f"{scheme}{HOST}:{local.rest_api_port if scheme else local.port}"
+        with Client(address, tls=known) as client:
+            assert client.predict("sample", request_arrays([3]))["image"][0, 0, 0, 0] == 75
+        with Client(address, tls=TLS(paths["root"]), retries=0) as client, pytest.raises(Unavailable):
+            client.predict("sample", request_arrays([3]))
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"server_key": ""}, "must have `server_key` and `server_cert`"),
     ({"server_key": "/etc/server.key"}, "must be the contents of a PEM file. Received: '/etc/server.key'"),
     ({"custom_ca": "", "client_verify": True}, "and so must have `custom_ca`"),
-    ({"server_cert": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "cannot listen"),
+    ({"server_cert": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "must be a pair in PEM"),
 ])  # fmt: skip
 def test_tls_that_cannot_work_is_said_before_anything_is_loaded(base, tmp_path, authority, changes, message):
     config = write_ssl_config(tmp_path / "ssl.config", authority, **changes)

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import socket
+import urllib.request
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def test_metadata(local, path):
     assert answer["model_spec"] == {"name": "ddpm", "signature_name": "", "version": "5"}
     digit = answer["metadata"]["signature_def"]["signature_def"]["sample"]["inputs"]["digit"]
     assert digit["dtype"] == "DT_INT32" and digit["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
+
+
+def test_the_page_asks_this_model_and_nobody_else(local):
+    with urllib.request.urlopen(f"http://127.0.0.1:{local.rest_api_port}/", timeout=20) as response:
+        page, policy = response.read().decode(), response.headers["Content-Security-Policy"]
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert 'data-model="ddpm"' in page and "MODEL_NAME" not in page
+    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "http" not in page.split("<script>")[1]
+    for name in ("digit", "w", "seed"):
+        assert f'id="{name}"' in page
+    body = {"signature_name": "sample_png", "inputs": {"digit": [7], "w": [2], "seed": [5]}}  # as its script does
+    assert base64.b64decode(http(local, PREDICT, body)[1]["outputs"][0]["b64"]).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("path, body, status, message", [

@@ -1,9 +1,12 @@
 """New versions of a model: they take over without a gap, and a broken one changes nothing."""
 
 import asyncio
+import gc
+import os
 import shutil
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from small_model import request_arrays, write_model
 from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 
 from serving.local_server import server
+from serving.local_server import versions as server_versions
 from serving.local_server.errors import StatusError
 from serving.local_server.options import Options
 from serving.local_server.servable import Servable
@@ -188,9 +192,137 @@ def test_one_bad_warm_up_record_fails_the_load(base, bad, message):
         Servable(base / "1")
 
 
-def test_warm_up_records_that_cannot_be_read_fail_the_load(base):
+@pytest.mark.parametrize("left", [-3, 7])
+def test_warm_up_records_that_cannot_be_read_fail_the_load(base, left):
     write_warm_up(base / "1", predict_log(ONE))
     path = base / "1" / "assets.extra" / "tf_serving_warmup_requests"
-    path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(tf.errors.DataLossError):
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises((tf.errors.DataLossError, StatusError)):
         Servable(base / "1")
+
+
+def test_a_named_pipe_as_a_graph_holds_up_neither_later_versions_nor_the_end(models, base):
+    with running(base) as local, calling(local) as caller:
+        (base / "2").mkdir()
+        os.mkfifo(base / "2" / "saved_model.pb")
+        wait_until(lambda: states(caller).get(2) == State.END)
+        assert caller.status(version=2)[2][2].endswith("saved_model.pb must be a regular file")
+        add_version(models, base, 3)
+        wait_until(lambda: grey(caller) == 20)
+
+
+def hanging(tmp_path, scenario, *, load_timeout):
+    """Run `scenario(versions, loading)`: version 2 hangs while it loads, and sets `loading`."""
+    loading, go_on = threading.Event(), threading.Event()
+
+    class Loaded:
+        def __init__(self, path):
+            self.servable, self.closed = self, threading.Event()
+            if path.name == "2":
+                loading.set()
+                assert go_on.wait(60)
+                late.append(self)
+
+        def close(self):
+            self.closed.set()
+
+    late = []
+    (tmp_path / "2").mkdir()
+    try:
+        asyncio.run(scenario(Versions("ddpm", tmp_path, Loaded, load_timeout=load_timeout), loading))
+    finally:
+        go_on.set()
+    wait_until(lambda: late and late[0].closed.is_set())
+
+
+def test_a_load_that_hangs_is_given_up_and_a_later_version_is_served(tmp_path):
+    async def scenario(versions, loading):
+        assert not await versions.scan()
+        [(number, error)] = versions.errors()
+        assert (number, error.code) == (2, 4) and str(error) == "It must load within 0.1 s"
+        (tmp_path / "3").mkdir()
+        assert await versions.scan()
+
+    hanging(tmp_path, scenario, load_timeout=0.1)
+
+
+def test_nobody_waits_for_a_load_that_hangs_at_the_end(tmp_path):
+    async def scenario(versions, loading):
+        scan = asyncio.create_task(versions.scan())
+        assert await asyncio.to_thread(loading.wait, 20) and versions.is_loading()
+        scan.cancel()
+        await asyncio.wait([scan])
+        await asyncio.wait_for(versions.close(), 5)
+
+    hanging(tmp_path, scenario, load_timeout=60)
+
+
+def test_looking_at_files_lets_the_event_loop_go_on(tmp_path, monkeypatch):
+    async def scenario():
+        (tmp_path / "1").mkdir()
+        looked = threading.Event()
+        monkeypatch.setattr(server_versions, "_files", lambda folder: looked.wait(20) and ())
+        scan = asyncio.create_task(Versions("ddpm", tmp_path, lambda path: 1 / 0).scan())
+        await asyncio.sleep(0.1)
+        assert not scan.done()
+        looked.set()
+        assert not await scan
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_is_looked_at_one_level_deep_and_not_through_links(tmp_path):
+    for name in ("model/variables/deep", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("model/saved_model.pb", "model/variables/index", "model/variables/deep/x", "elsewhere/y"):
+        (tmp_path / name).touch()
+    (tmp_path / "model" / "link").symlink_to(tmp_path / "elsewhere")
+    found = {path.removeprefix(f"{tmp_path}/model/") for path, _, _ in server_versions._files(tmp_path / "model")}
+    assert found == {"saved_model.pb", "link", "variables", "variables/index", "variables/deep"}
+
+
+def test_a_version_that_did_not_load_leaves_nothing_behind(tmp_path):
+    (tmp_path / "1").mkdir()
+    graphs = []
+
+    class Graph:
+        def __init__(self):
+            self.itself = self  # as TensorFlow's graphs, a cycle
+
+    def load(path):
+        graph = Graph()
+        graphs.append(weakref.ref(graph))
+        raise OSError(f"half of {graph}")
+
+    versions = Versions("ddpm", tmp_path, load)
+    gc.disable()
+    try:
+        assert not asyncio.run(versions.scan())
+        assert graphs[0]() is None and "half of" in str(versions.errors()[0][1])
+    finally:
+        gc.enable()
+
+
+def test_a_quick_signature_does_not_wait_behind_the_operations_of_slow_ones(models):
+    servable = Servable(models / "10")
+    one = {"digit": np.ones(1, "int32")}
+
+    def slow(seed):
+        servable.run("slow", request_arrays([1], seed=seed))
+
+    servable.run("metadata", one)
+    slow(0)  # what runs first is prepared first
+    threads = [threading.Thread(target=slow, args=[10**5]) for _ in range(6)]  # three times as many as cores
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    try:
+        for _ in range(3):
+            started = time.monotonic()
+            servable.run("metadata", one)
+            assert time.monotonic() - started < 0.5
+        assert any(thread.is_alive() for thread in threads)
+    finally:
+        for thread in threads:
+            thread.join()
+        servable.close()
