@@ -3,9 +3,10 @@
     python -m export --out models/ddpm
     python -m benchmarks.goodput --model-base-path models/ddpm --out goodput.png
 
-Requests of one image come at random times (a Poisson process), whether or not the server keeps up, each with a deadline
-of 1 to 4 s. A server that collapses under overload works on requests that are dead already; one that does not answers as
-many as at its capacity, and refuses the others at once. Capacity is what 16 clients get that ask again and again.
+Requests of one image come at random times (a Poisson process), whether or not the server keeps up, each with a
+deadline of 1 to 4 s. A server that collapses under overload works on requests that are dead already; one that does not
+answers as many as at its capacity, and refuses the others at once. Capacity is what 16 clients get that ask again and
+again.
 """
 
 import collections

@@ -7,6 +7,7 @@ could not be known before. Every error, the protocol's own included, is {"error"
 import asyncio
 import contextlib
 import dataclasses
+import http
 import json
 import logging
 
@@ -266,7 +267,9 @@ class _Connection:
     async def _send(self, response):
         headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
         headers += [*response.headers, *([("Connection", "close")] if self._stopping else [])]
-        self._writer.write(self._http.send(h11.Response(status_code=response.status, headers=headers)))
+        reason = http.HTTPStatus(response.status).phrase
+        head = h11.Response(status_code=response.status, headers=headers, reason=reason)
+        self._writer.write(self._http.send(head))
         body = b"" if self._method == b"HEAD" else memoryview(response.body)
         for start in range(0, len(body), CHUNK):
             self._writer.write(self._http.send(h11.Data(data=bytes(body[start : start + CHUNK]))))

@@ -1,6 +1,7 @@
 """The attacks of `benchmarks.attacks`, each a small one, and that the watch over them sees what breaks."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from bare_calls import calling, refused
 from small_model import request_arrays, write_model
 from tensorflow.core.framework import tensor_pb2
 
-from benchmarks import attacks
-from benchmarks.attacks_doors import REST_PREDICT, Answer, GrpcDoor, Tally, predict_message
+from benchmarks import attacks, attacks_fuzz
 from benchmarks.attacks_target import Target, Truth
+from benchmarks.attacks_wires import Answer, GrpcWire, RestWire, Tally, predict_body, predict_message
 from serving.local_server import rest_json, server, tensors
 from serving.local_server.errors import StatusError
 from serving.local_server.options import Options
@@ -78,49 +79,41 @@ def test_what_is_no_message_may_be_internal():
 
 
 def test_a_wrong_picture_is_a_fault(target, truth):
-    door = GrpcDoor(target.port)
-    answer, tally = door.send(predict_message(truth.requests[1]).SerializeToString()), Tally()
-    door.close()
+    wire = GrpcWire(target.port)
+    answer, tally = wire.predict(truth.requests[1]), Tally()
+    wire.close()
     tally.compare(answer, truth.images[1])
     assert not tally.faults
     tally.compare(answer, truth.images[2])
     assert "a wrong picture" in tally.faults[0]
 
 
-def test_a_wrong_answer_to_an_odd_request_is_a_fault(truth):
-    from benchmarks import attacks_grpc, attacks_rest
-    from benchmarks.attacks_doors import predict_body
-    from serving.local_server import predict
-
-    one, other = truth.requests[1:3]
-    response = predict.write_response(
-        truth.answer("sample", one), name="ddpm", version=1, signature="sample"
-    ).SerializeToString()
-    json = rest_json.write_body(truth.answer("sample", one), rows=False).encode()
-    tallies = [Tally(), Tally()]
-    for tally, request in zip(tallies, (one, other)):
-        message = predict_message(request).SerializeToString()
-        attacks_grpc.check_right(truth, tally, message, Answer("gRPC OK", body=response))
-        sent = {"body": __import__("json").dumps(predict_body(request)).encode(), "path": REST_PREDICT}
-        attacks_rest.check_right(truth, tally, sent, Answer("REST 200", body=json))
-    assert not tallies[0].faults and len(tallies[1].faults) == 2
+def test_a_wrong_answer_to_an_odd_request_is_a_fault(target, truth):
+    tally, wires = Tally(), (GrpcWire(target.port), RestWire(target.rest_port))
+    answers = [wire.predict(truth.requests[1]) for wire in wires]
+    wires[0].close()
+    for i in (1, 2):
+        assert len(tally.faults) == 0
+        attacks_fuzz.check_right(truth, tally, answers[0], message=predict_message(truth.requests[i]))
+        attacks_fuzz.check_right(truth, tally, answers[1], body=json.dumps(predict_body(truth.requests[i])))
+    assert len(tally.faults) == 2
 
 
 def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, monkeypatch):
     monkeypatch.setattr(attacks, "SETTLING", 0.5)
     monkeypatch.setattr(attacks, "MEMORY", -(2**20))
-    doors = []
+    wires = []
 
     def leak(target, truth, tally, scale):
-        doors.extend(GrpcDoor(target.port) for _ in range(10))
-        for door in doors:
-            door.send(b"")  # connects, and stays
-        with target.log.open("a") as log:
+        wires.extend(GrpcWire(target.port) for _ in range(10))
+        for wire in wires:
+            wire.send(b"")  # connects, and stays
+        with target._log.open("a") as log:
             log.write("\nTraceback (most recent call last)\n  File x\nValueError: y\n")
 
     faults = attacks.watched("bytes", target, truth, scale, attack=leak).faults
-    for door in doors:
-        door.close()
+    for wire in wires:
+        wire.close()
     assert len(faults) == 3
     assert faults[0].startswith("files: ") and faults[1].startswith("memory: ")
     assert faults[2] == "in the log 1 times: ValueError: y"

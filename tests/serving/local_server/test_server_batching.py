@@ -1,4 +1,4 @@
-"""Batching across clients, with a model of three lines: what merges, what waits, and who hears of an error."""
+"""Batching across clients, with a model of three lines: what merges, what waits, and who gets an error."""
 
 import asyncio
 import concurrent.futures
@@ -128,7 +128,7 @@ def test_rows_of_different_shapes_are_not_merged():
     in_loop(scenario)
 
 
-def test_only_the_guilty_hears_of_an_error():
+def test_an_error_reaches_only_the_request_that_caused_it():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1), ask(batcher, 13), ask(batcher, 2)]
@@ -153,7 +153,7 @@ def test_a_full_queue_refuses():
     in_loop(scenario, queue=2)
 
 
-def test_who_hangs_up_leaves_the_queue_and_is_not_worked_for():
+def test_a_client_that_hangs_up_leaves_the_queue_and_costs_no_work():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, value) for value in (1, 2)]

@@ -39,7 +39,7 @@ def caller(local):
         yield caller
 
 
-def test_an_answer_over_the_limit_is_refused_on_both_doors_before_it_is_encoded(local, caller, monkeypatch):
+def test_an_answer_over_the_limit_is_refused_on_both_wires_before_it_is_encoded(local, caller, monkeypatch):
     encoded = []
     monkeypatch.setattr(tensors, "MAX_RESPONSE", 1000)
     monkeypatch.setattr(predict, "write_response", lambda *args, **kwargs: encoded.append(args))

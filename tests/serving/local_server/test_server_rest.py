@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import socket
 import urllib.request
 
 import numpy as np
@@ -138,18 +137,6 @@ def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(local):
     slow = {"signature_name": "slow", "inputs": {"digit": [3], "w": [1], "seed": [2**62]}}
     assert http(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
     assert http(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
-
-
-@pytest.mark.parametrize("sent", [
-    b"\x16\x03\x01\x02\x00\x01",
-    b"GET / HTTP/9.9\r\n\r\n",
-    b"POST /v1/models/ddpm:predict HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    b"POST /v1/models/ddpm:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
-])  # fmt: skip
-def test_broken_http_and_lost_connections_leave_the_server_at_work(local, sent):
-    with socket.create_connection(("127.0.0.1", local.rest_api_port)) as connection:
-        connection.sendall(sent)
-    assert http(local, MODEL)[0] == 200
 
 
 class Signature:

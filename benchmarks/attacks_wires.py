@@ -1,4 +1,4 @@
-"""The two doors of a server as an attacker uses them: bytes in, code and bytes out, and which codes may come."""
+"""The two wires of a server as an attacker uses them: bytes in, code and bytes out, and which codes may come."""
 
 import collections
 import dataclasses
@@ -21,20 +21,14 @@ ROUNDED = 2  # pixels that may be one grey level off in a batch of another size;
 EXPECTED = {
     *(f"gRPC {code}" for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
     *(f"gRPC {code}" for code in ("RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")),
-    *(f"REST {status}" for status in (200, 400, 404, 405, 413, 417, 429, 501, 504)),
+    *(f"REST {status}" for status in (200, 400, 404, 405, 413, 415, 429, 431, 501, 503, 504)),
     "REST closed",  # before all of a body that is refused was read
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back.
-
-    Args:
-        code: "gRPC NAME" or "REST status".
-        text: The error's words.
-        body: Bytes of the answer.
-    """
+    """What came back: "gRPC NAME" or "REST status", the error's words, the bytes of a response."""
 
     code: str
     text: str = ""
@@ -42,7 +36,7 @@ class Answer:
 
     @property
     def fine(self):
-        """Whether it is an answer and no error."""
+        """Whether it is no error."""
         return self.code in ("gRPC OK", "REST 200")
 
 
@@ -56,8 +50,7 @@ class Tally:
 
     def count(self, answer):
         """Count an answer; one that may not come is a fault."""
-        with self._lock:
-            self.codes[answer.code] += 1
+        self.note(answer.code)
         parsed = answer.code == "gRPC INTERNAL" and NO_MESSAGE in answer.text
         if not (answer.code in EXPECTED or parsed):
             self.fault(f"{answer.code}: {answer.text[:300]}")
@@ -66,9 +59,15 @@ class Tally:
         return answer
 
     def note(self, name):
-        """Count something that is no answer."""
+        """Count something."""
         with self._lock:
             self.codes[name] += 1
+
+    def expect(self, answer, codes, what):
+        """Count an answer; a code that is not of `codes` is a fault."""
+        self.count(answer)
+        if answer.code not in codes:
+            self.fault(f"{what}: expected {' or '.join(codes)}, came {answer.code} {answer.text[:200]}")
 
     def compare(self, answer, image):
         """Hold a picture, drawn together with others, against the one drawn alone."""
@@ -85,48 +84,41 @@ class Tally:
     def fault(self, text):
         """Keep a fault, if there are few."""
         with self._lock:
-            if len(self.faults) < FAULTS_KEPT:
+            if not self.full():
                 self.faults.append(text)
 
 
-class GrpcDoor:
-    """A connection that sends bytes as they are.
+class GrpcWire:
+    """A connection that sends bytes as they are; `request` is what `predict` of this wire sends."""
 
-    Args:
-        port: Port on this machine.
-        options: More options of the channel.
-    """
+    def __init__(self, port):
+        options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [*options, ("grpc.use_local_subchannel_pool", 1)])
 
-    def __init__(self, port, **options):
-        limits = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-        local = [("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [*limits, *local], **options)
-
-    def send(self, message, *, method=PREDICT, timeout=DEADLINE):
+    def send(self, message, *, path=PREDICT, timeout=DEADLINE):
         """Send bytes and wait."""
         try:
-            return Answer("gRPC OK", body=self.channel.unary_unary(method)(message, timeout=timeout))
+            return Answer("gRPC OK", body=self.channel.unary_unary(path)(message, timeout=timeout))
         except grpc.RpcError as error:
             return Answer(f"gRPC {error.code().name}", error.details() or "")
+
+    def predict(self, inputs, *, signature="sample", **how):
+        """Send a valid message, or one that differs from it in its arrays only."""
+        return self.send(predict_message(inputs, signature=signature), **how)
 
     def close(self):
         """End the connection."""
         self.channel.close()
 
 
-class RestDoor:
-    """HTTP, a connection for each request.
-
-    Args:
-        port: Port on this machine.
-    """
+class RestWire:
+    """HTTP, a connection for each request."""
 
     def __init__(self, port):
         self.port = port
 
     def send(self, body, *, path=REST_PREDICT, method="POST", headers=None):
-        """Send a body, bytes or what JSON can say, and wait."""
-        body = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        """Send bytes and wait."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         try:
             connection.request(method, path, body, headers or {})
@@ -138,20 +130,24 @@ class RestDoor:
             return Answer(f"REST {type(error).__name__}", str(error))
         finally:
             connection.close()
-        text = content.decode() or response.reason  # an answer to HEAD has no body
+        text = content.decode() or response.reason  # a response to HEAD has no body
         return Answer(f"REST {response.status}", "" if response.status == 200 else text, content)
+
+    def predict(self, inputs, *, signature="sample"):
+        """The same as JSON."""
+        return self.send(json.dumps(predict_body(inputs, signature=signature)).encode())
 
     def close(self):
         """Nothing is kept."""
 
 
 def predict_message(inputs, *, signature="sample"):
-    """PredictRequest of arrays."""
+    """Bytes of a PredictRequest of arrays."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "ddpm", signature
     for alias, array in inputs.items():
         request.inputs[alias].CopyFrom(tf.make_tensor_proto(array))
-    return request
+    return request.SerializeToString()
 
 
 def predict_body(inputs, *, signature="sample"):
@@ -159,14 +155,14 @@ def predict_body(inputs, *, signature="sample"):
     return {"signature_name": signature, "inputs": {alias: array.tolist() for alias, array in inputs.items()}}
 
 
-def read_answer(body):
+def read_response(body):
     """Bytes of a PredictResponse -> dict of alias -> array, by TensorFlow's own reader."""
     response = predict_pb2.PredictResponse.FromString(body)
     return {alias: tf.make_ndarray(tensor) for alias, tensor in response.outputs.items()}
 
 
 def read_image(answer):
-    """The image in an answer of `sample` by either door, uint8 (N, H, W, C)."""
+    """The image in a response of `sample` by either wire, uint8 (N, H, W, C)."""
     if answer.code == "gRPC OK":
-        return read_answer(answer.body)["image"]
+        return read_response(answer.body)["image"]
     return np.array(json.loads(answer.body)["outputs"], "uint8")
