@@ -21,7 +21,7 @@ ROUNDED = 2  # pixels that may be one grey level off in a batch of another size;
 EXPECTED = {
     *(f"gRPC {code}" for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
     *(f"gRPC {code}" for code in ("RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")),
-    *(f"REST {status}" for status in (200, 400, 404, 405, 413, 415, 429, 431, 501, 503, 504)),
+    *(f"REST {status}" for status in (200, 400, 404, 405, 411, 413, 415, 429, 431, 501, 503, 504)),
     "REST closed",  # before all of a body that is refused was read
 }
 

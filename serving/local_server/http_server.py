@@ -1,7 +1,8 @@
 """HTTP/1.1 with a limit on everything that a client can hold: connections, headers, bodies and time.
 
-h11 knows the protocol; this is its sockets and its limits. Bodies must not be compressed, since what they unpack to
-could not be known before. Every error, the protocol's own included, is {"error": "..."}.
+h11 knows the protocol; this is its sockets and its limits. Bodies must not be compressed, since nobody knows before
+what they unpack to, nor come in chunks, since a chunk may hold one byte. Every error, the protocol's own included, is
+{"error": "..."}.
 """
 
 import asyncio
@@ -228,6 +229,8 @@ class _Connection:
             raise HttpError(505, f"HTTP must be 1.0 or 1.1. Received: {head.http_version.decode()}")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise HttpError(415, "The body must not be compressed")
+        if b"transfer-encoding" in headers:
+            raise HttpError(411, "The body must come with its Content-Length, not in chunks")
         if int(headers.get(b"content-length", 0)) > MAX_BODY:
             raise HttpError(413, f"A body must have at most {MAX_BODY} bytes")
         if self._http.they_are_waiting_for_100_continue:

@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 async def serve(options):
-    """Serve until SIGTERM or SIGINT; a second signal ends the program at once, whatever runs.
+    """Serve until SIGTERM, SIGINT or SIGHUP; a second signal ends the program at once, whatever runs.
 
     Args:
         options: Options.
