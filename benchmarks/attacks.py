@@ -74,7 +74,7 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What an attack did, and what was left: `honest` right answers, Usage before and after, `faults` in words."""
+    """What an attack did, and what was left: `honest` right replies, Usage before and after, `faults` in words."""
 
     seconds: float
     codes: dict
@@ -129,11 +129,11 @@ def _honest_clients(target, truth, tally, *, crowded):
         i = 0
         while not i or not stop.wait(HONEST_PAUSE):  # once at least
             i += 1
-            answer = tally.count(wire.predict(truth.requests[i % len(truth.requests)]))
-            if answer.fine:
-                tally.compare(answer, truth.images[i % len(truth.requests)])
-            elif not (crowded and answer.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")):
-                tally.fault(f"an honest client got {answer.code}: {answer.text[:200]}")
+            reply = tally.count(wire.predict(truth.requests[i % len(truth.requests)]))
+            if reply.fine:
+                tally.compare(reply, truth.images[i % len(truth.requests)])
+            elif not (crowded and reply.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")):
+                tally.fault(f"an honest client got {reply.code}: {reply.text[:200]}")
         wire.close()
 
     threads = [threading.Thread(target=ask, args=[w]) for w in (GrpcWire(target.port), RestWire(target.rest_port))]
@@ -151,11 +151,11 @@ def _check_references(target, truth, tally):
     """Known pictures, one by one and over both wires."""
     wires = GrpcWire(target.port), RestWire(target.rest_port)
     for request, image in zip(truth.requests[:2], truth.images):
-        for answer in (wire.predict(request) for wire in wires):
-            if not answer.fine:
-                tally.fault(f"a reference picture did not come: {answer.code} {answer.text[:200]}")
-            elif not np.array_equal(read_image(answer), image):
-                tally.fault(f"a reference picture is another one by {answer.code}")
+        for reply in (wire.predict(request) for wire in wires):
+            if not reply.fine:
+                tally.fault(f"a reference picture did not come: {reply.code} {reply.text[:200]}")
+            elif not np.array_equal(read_image(reply), image):
+                tally.fault(f"a reference picture is another one by {reply.code}")
     wires[0].close()
 
 

@@ -46,10 +46,10 @@ def _shoot(target, truth, tally, count, makers):
         wire = RestWire(target.rest_port) if i % len(makers) else GrpcWire(target.port)
         while refused < -(-count // THREADS) and not tally.full():
             request = make(generator)
-            answer = tally.count(wire.send(**request))
-            if answer.fine:
-                attacks_fuzz.check_right(truth, tally, answer, **request)
-            refused += not answer.fine
+            reply = tally.count(wire.send(**request))
+            if reply.fine:
+                attacks_fuzz.check_right(truth, tally, reply, **request)
+            refused += not reply.fine
         wire.close()
 
     _at_once(shoot, THREADS)
@@ -64,8 +64,8 @@ def sizes(target, truth, tally, scale):
         asked = {alias: np.repeat(array[:1], n, 0) for alias, array in one.items() if alias != "x_t" or n < LARGE_N}
         uneven = one | {"digit": np.zeros(7, "int32")}
         for wire, inputs in itertools.product(wires, [asked, uneven] if len(one) > 1 else [asked]):
-            answer = wire.predict(inputs, signature=signature)
-            tally.expect(answer, INVALID[type(wire)], f"{signature}, N = {n}")
+            reply = wire.predict(inputs, signature=signature)
+            tally.expect(reply, INVALID[type(wire)], f"{signature}, N = {n}")
     for name, message in _large_claims(scale.many):
         tally.expect(wires[0].send(message), INVALID[GrpcWire], name)
     for name, body in _large_json():
@@ -99,9 +99,9 @@ def flood(target, truth, tally, scale):
         end, asked = time.monotonic() + scale.seconds, i
         while time.monotonic() < end and not tally.full():
             asked = (asked + 1) % len(truth.requests)
-            answer = tally.count(wires[i].predict(truth.requests[asked]))
-            if answer.fine:
-                tally.compare(answer, truth.images[asked])
+            reply = tally.count(wires[i].predict(truth.requests[asked]))
+            if reply.fine:
+                tally.compare(reply, truth.images[asked])
             else:
                 time.sleep(random.uniform(0, PAUSE))
         wires[i].close()
@@ -164,9 +164,9 @@ def _cancel(target, message, tally):
 def _too_short(target, message, tally):
     """A deadline that is shorter than the work."""
     wire = GrpcWire(target.port)
-    answer = wire.send(message, timeout=random.uniform(0.001, 0.05))
+    reply = wire.send(message, timeout=random.uniform(0.001, 0.05))
     wire.close()
-    tally.expect(answer, [f"gRPC {code}" for code in ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "OK")], "a deadline")
+    tally.expect(reply, [f"gRPC {code}" for code in ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "OK")], "a deadline")
 
 
 def _connect(port):

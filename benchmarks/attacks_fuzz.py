@@ -1,6 +1,6 @@
 """Malformed requests: valid ones with something broken, and bytes that are no request at all, over both wires.
 
-Some of them are still valid; what is answered then must be what the model answers in a session.
+Some of them are still valid; what is answered then must be what the model replies in a session.
 """
 
 import base64
@@ -122,41 +122,41 @@ def rest_request(random):
     return {"body": _dump(body)}
 
 
-def check_right(truth, tally, answer, *, message=None, body=None, path=None, **_):
-    """A predict request that was answered must be one that can be read, and the answer the model's.
+def check_right(truth, tally, reply, *, message=None, body=None, path=None, **_):
+    """A predict request that was answered must be one that can be read, and the reply the model's.
 
     Args:
         truth: attacks_target.Truth.
         tally: Tally.
-        answer: Answer to it.
+        reply: Reply to it.
         message, body, path: What was sent.
     """
     if path not in (None, PREDICT, REST_PREDICT):
         return
     try:
         signature, inputs, outputs = (
-            _read_messages(message, answer) if body is None else _read_json(truth, json.loads(body), answer)
+            _read_messages(message, reply) if body is None else _read_json(truth, json.loads(body), reply)
         )
         right = truth.agrees(signature, inputs, outputs)
     except Exception as error:
-        tally.fault(f"{answer.code} to {(message or body)[:200]!r}, but {type(error).__name__}: {error}"[:400])
+        tally.fault(f"{reply.code} to {(message or body)[:200]!r}, but {type(error).__name__}: {error}"[:400])
     else:
         if not right:
-            tally.fault(f"a wrong answer of {signature} to {inputs}"[:400])
+            tally.fault(f"a wrong reply of {signature} to {inputs}"[:400])
 
 
-def _read_messages(message, answer):
+def _read_messages(message, reply):
     request = predict_pb2.PredictRequest.FromString(message)
     inputs = {  # by the runtime's reader, which takes more than `tf.make_ndarray`
         alias: tf.io.parse_tensor(tensor.SerializeToString(), tensor.dtype).numpy()
         for alias, tensor in request.inputs.items()
     }
-    return request.model_spec.signature_name or "serving_default", inputs, read_response(answer.body)
+    return request.model_spec.signature_name or "serving_default", inputs, read_response(reply.body)
 
 
-def _read_json(truth, body, answer):
+def _read_json(truth, body, reply):
     signature = body.get("signature_name") or "serving_default"
-    definition, content = truth.signatures[signature], json.loads(answer.body)
+    definition, content = truth.signatures[signature], json.loads(reply.body)
     sent, received = body.get("instances", body.get("inputs")), content.get("predictions", content.get("outputs"))
     sides = []
     for values, side in ((sent, definition.inputs), (received, definition.outputs)):

@@ -1,7 +1,7 @@
 """The server under attack, what is measured of it, and the truth that its answers are held against.
 
 The server is a process of its own with a copy of the model. The truth is the same SavedModel in a session here: what
-the server answers to a request that is odd, yet valid, must be what the session answers.
+the server replies to a request that is odd, yet valid, must be what the session answers.
 """
 
 import collections
@@ -39,7 +39,7 @@ class Truth:
         self.images = [self._servable.run("sample", request)["image"] for request in self.requests]
 
     def agrees(self, signature, inputs, answered):
-        """Whether an answer is right: to the bit, but for the rounding of floats and of grey levels."""
+        """Whether a reply is right: to the bit, but for the rounding of floats and of grey levels."""
         expected = self._servable.run(signature, inputs, sorted(answered))
         return all(_same(expected[alias], array) for alias, array in answered.items())
 

@@ -94,7 +94,7 @@ def reload(target, truth, tally, scale):
         for thread in threads:
             thread.join()
     if len(answered) < scale.steady:
-        tally.fault(f"only {len(answered)} answers came while versions changed")
+        tally.fault(f"only {len(answered)} replies came while versions changed")
 
 
 def _ask_on(target, truth, tally, i, stop, answered):
@@ -102,12 +102,12 @@ def _ask_on(target, truth, tally, i, stop, answered):
     wires = GrpcWire(target.port), RestWire(target.rest_port)
     while not stop.is_set():
         i += 1
-        answer = tally.count(wires[i % 2].predict(truth.requests[i % len(truth.requests)]))
-        if answer.fine:
-            tally.compare(answer, truth.images[i % len(truth.requests)])
+        reply = tally.count(wires[i % 2].predict(truth.requests[i % len(truth.requests)]))
+        if reply.fine:
+            tally.compare(reply, truth.images[i % len(truth.requests)])
         else:
-            tally.fault(f"a request failed during a reload: {answer.code} {answer.text[:200]}")
-        answered.append(answer.code)
+            tally.fault(f"a request failed during a reload: {reply.code} {reply.text[:200]}")
+        answered.append(reply.code)
         time.sleep(STEADY_PAUSE)
     wires[0].close()
 
@@ -117,8 +117,8 @@ def _settle(target, tally, number, state):
     seen = {}
 
     def there():
-        answer = RestWire(target.rest_port).send(None, path="/v1/models/ddpm", method="GET")
-        found = json.loads(answer.body)["model_version_status"] if answer.fine else []
+        reply = RestWire(target.rest_port).send(None, path="/v1/models/ddpm", method="GET")
+        found = json.loads(reply.body)["model_version_status"] if reply.fine else []
         seen.update({int(status["version"]): status["state"] for status in found})
         return seen.get(number) == state
 

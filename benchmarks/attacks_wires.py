@@ -27,7 +27,7 @@ EXPECTED = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Reply:
     """What came back: "gRPC NAME" or "REST status", the error's words, the bytes of a response."""
 
     code: str
@@ -48,32 +48,32 @@ class Tally:
         self.faults = []
         self._lock = threading.Lock()
 
-    def count(self, answer):
-        """Count an answer; one that may not come is a fault."""
-        self.note(answer.code)
-        parsed = answer.code == "gRPC INTERNAL" and NO_MESSAGE in answer.text
-        if not (answer.code in EXPECTED or parsed):
-            self.fault(f"{answer.code}: {answer.text[:300]}")
-        elif not answer.fine and not answer.text:
-            self.fault(f"{answer.code} says nothing")
-        return answer
+    def count(self, reply):
+        """Count a reply; one that may not come is a fault."""
+        self.note(reply.code)
+        parsed = reply.code == "gRPC INTERNAL" and NO_MESSAGE in reply.text
+        if not (reply.code in EXPECTED or parsed):
+            self.fault(f"{reply.code}: {reply.text[:300]}")
+        elif not reply.fine and not reply.text:
+            self.fault(f"{reply.code} says nothing")
+        return reply
 
     def note(self, name):
         """Count something."""
         with self._lock:
             self.codes[name] += 1
 
-    def expect(self, answer, codes, what):
-        """Count an answer; a code that is not of `codes` is a fault."""
-        self.count(answer)
-        if answer.code not in codes:
-            self.fault(f"{what}: expected {' or '.join(codes)}, came {answer.code} {answer.text[:200]}")
+    def expect(self, reply, codes, what):
+        """Count a reply; a code that is not of `codes` is a fault."""
+        self.count(reply)
+        if reply.code not in codes:
+            self.fault(f"{what}: expected {' or '.join(codes)}, came {reply.code} {reply.text[:200]}")
 
-    def compare(self, answer, image):
+    def compare(self, reply, image):
         """Hold a picture, drawn together with others, against the one drawn alone."""
-        differences = np.abs(read_image(answer).astype(int) - image)
+        differences = np.abs(read_image(reply).astype(int) - image)
         if differences.max() > 1 or np.count_nonzero(differences) > ROUNDED:
-            self.fault(f"{answer.code}: a wrong picture, {np.count_nonzero(differences)} pixels differ")
+            self.fault(f"{reply.code}: a wrong picture, {np.count_nonzero(differences)} pixels differ")
         elif differences.any():
             self.note("pixel rounded otherwise")
 
@@ -98,9 +98,9 @@ class GrpcWire:
     def send(self, message, *, path=PREDICT, timeout=DEADLINE):
         """Send bytes and wait."""
         try:
-            return Answer("gRPC OK", body=self.channel.unary_unary(path)(message, timeout=timeout))
+            return Reply("gRPC OK", body=self.channel.unary_unary(path)(message, timeout=timeout))
         except grpc.RpcError as error:
-            return Answer(f"gRPC {error.code().name}", error.details() or "")
+            return Reply(f"gRPC {error.code().name}", error.details() or "")
 
     def predict(self, inputs, *, signature="sample", **how):
         """Send a valid message, or one that differs from it in its arrays only."""
@@ -125,13 +125,13 @@ class RestWire:
             response = connection.getresponse()
             content = response.read()
         except ConnectionError as error:
-            return Answer("REST closed", str(error))
+            return Reply("REST closed", str(error))
         except (OSError, http.client.HTTPException) as error:
-            return Answer(f"REST {type(error).__name__}", str(error))
+            return Reply(f"REST {type(error).__name__}", str(error))
         finally:
             connection.close()
         text = content.decode() or response.reason  # a response to HEAD has no body
-        return Answer(f"REST {response.status}", "" if response.status == 200 else text, content)
+        return Reply(f"REST {response.status}", "" if response.status == 200 else text, content)
 
     def predict(self, inputs, *, signature="sample"):
         """The same as JSON."""
@@ -161,8 +161,8 @@ def read_response(body):
     return {alias: tf.make_ndarray(tensor) for alias, tensor in response.outputs.items()}
 
 
-def read_image(answer):
+def read_image(reply):
     """The image in a response of `sample` by either wire, uint8 (N, H, W, C)."""
-    if answer.code == "gRPC OK":
-        return read_response(answer.body)["image"]
-    return np.array(json.loads(answer.body)["outputs"], "uint8")
+    if reply.code == "gRPC OK":
+        return read_response(reply.body)["image"]
+    return np.array(json.loads(reply.body)["outputs"], "uint8")

@@ -28,6 +28,7 @@ from .run_times import RunTimes
 
 PAUSE = 0.02  # share of the time that a merged batch took
 LONGEST_PAUSE = 0.02  # seconds
+ABOUT = 0.9  # of the best rate is as good
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +180,10 @@ class Batcher:
                 continue  # it would be late in this company
             members.append(request)
             rows, deadline = rows + request.rows, min(deadline, request.deadline)
-            if (rate := self._rate(rows)) >= best_rate:
-                best, best_rate = len(members), rate
+            rate = self._rate(rows)
+            if rate >= ABOUT * best_rate:  # then larger: more clients are answered together
+                best = len(members)
+            best_rate = max(best_rate, rate)
         return members[:best]
 
     def _rate(self, rows):

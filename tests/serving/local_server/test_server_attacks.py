@@ -11,7 +11,7 @@ from tensorflow.core.framework import tensor_pb2
 
 from benchmarks import attacks, attacks_fuzz
 from benchmarks.attacks_target import Target, Truth
-from benchmarks.attacks_wires import Answer, GrpcWire, RestWire, Tally, predict_body, predict_message
+from benchmarks.attacks_wires import GrpcWire, Reply, RestWire, Tally, predict_body, predict_message
 from serving.local_server import rest_json, server, tensors
 from serving.local_server.errors import StatusError
 from serving.local_server.options import Options
@@ -60,42 +60,42 @@ def test_the_server_survives(target, truth, scale, name):
         assert sum(outcome.codes.values()) >= scale.requests
 
 
-@pytest.mark.parametrize("answer, said", [
-    (Answer("gRPC UNKNOWN", "x"), "gRPC UNKNOWN: x"),
-    (Answer("gRPC INTERNAL", "ValueError: x"), "gRPC INTERNAL: ValueError: x"),
-    (Answer("REST 500", "x"), "REST 500: x"),
-    (Answer("gRPC NOT_FOUND"), "gRPC NOT_FOUND says nothing"),
+@pytest.mark.parametrize("reply, said", [
+    (Reply("gRPC UNKNOWN", "x"), "gRPC UNKNOWN: x"),
+    (Reply("gRPC INTERNAL", "ValueError: x"), "gRPC INTERNAL: ValueError: x"),
+    (Reply("REST 500", "x"), "REST 500: x"),
+    (Reply("gRPC NOT_FOUND"), "gRPC NOT_FOUND says nothing"),
 ])  # fmt: skip
-def test_a_code_that_may_not_come_is_a_fault(answer, said):
+def test_a_code_that_may_not_come_is_a_fault(reply, said):
     tally = Tally()
-    tally.count(answer)
+    tally.count(reply)
     assert tally.faults == [said]
 
 
 def test_what_is_no_message_may_be_internal():
     tally = Tally()
-    tally.count(Answer("gRPC INTERNAL", "The request is no message of its type: x"))
+    tally.count(Reply("gRPC INTERNAL", "The request is no message of its type: x"))
     assert not tally.faults
 
 
 def test_a_wrong_picture_is_a_fault(target, truth):
     wire = GrpcWire(target.port)
-    answer, tally = wire.predict(truth.requests[1]), Tally()
+    reply, tally = wire.predict(truth.requests[1]), Tally()
     wire.close()
-    tally.compare(answer, truth.images[1])
+    tally.compare(reply, truth.images[1])
     assert not tally.faults
-    tally.compare(answer, truth.images[2])
+    tally.compare(reply, truth.images[2])
     assert "a wrong picture" in tally.faults[0]
 
 
 def test_a_wrong_answer_to_an_odd_request_is_a_fault(target, truth):
     tally, wires = Tally(), (GrpcWire(target.port), RestWire(target.rest_port))
-    answers = [wire.predict(truth.requests[1]) for wire in wires]
+    replies = [wire.predict(truth.requests[1]) for wire in wires]
     wires[0].close()
     for i in (1, 2):
         assert len(tally.faults) == 0
-        attacks_fuzz.check_right(truth, tally, answers[0], message=predict_message(truth.requests[i]))
-        attacks_fuzz.check_right(truth, tally, answers[1], body=json.dumps(predict_body(truth.requests[i])))
+        attacks_fuzz.check_right(truth, tally, replies[0], message=predict_message(truth.requests[i]))
+        attacks_fuzz.check_right(truth, tally, replies[1], body=json.dumps(predict_body(truth.requests[i])))
     assert len(tally.faults) == 2
 
 
@@ -150,7 +150,7 @@ def test_an_answer_that_is_too_large_is_refused_with_a_sentence(tmp_path):
     options = Options(model_base_path=tmp_path, port=0, rest_api_port=0)
     with server.running(options) as local, calling(local) as caller:
         code, message = refused(caller.predict, {"digit": million}, signature="metadata")
-        assert code == "INVALID_ARGUMENT" and message.startswith("An answer must have at most 67108864 bytes")
+        assert code == "INVALID_ARGUMENT" and message.startswith("A reply must have at most 67108864 bytes")
         assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
 
 
