@@ -16,38 +16,20 @@ graph says what is wrong with them. A merged batch that the graph refuses is hal
 
 import asyncio
 import collections
+import concurrent.futures
 import dataclasses
 import itertools
 import math
 import time
-
-import numpy as np
+from collections.abc import Callable
 
 from .errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
+from .merging import Limits, merge, split
 from .run_times import RunTimes
 
 PAUSE = 0.02  # share of the time that a merged batch took
 LONGEST_PAUSE = 0.02  # seconds
 ABOUT = 0.9  # of the best rate is as good
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """How large batches are.
-
-    Args:
-        max_rows: Rows that may be merged; 0 merges nothing.
-        sizes: Sizes to pad to, rising.
-        queue: Requests that may wait.
-    """
-
-    max_rows: int
-    sizes: tuple[int, ...]
-    queue: int
-
-    def padded(self, rows):
-        """The size of a batch of so many rows; one larger than all sizes stays as it is."""
-        return next((size for size in self.sizes if size >= rows), rows)
 
 
 @dataclasses.dataclass(eq=False)
@@ -74,7 +56,7 @@ class Batcher:
         pool: Executor for the runs.
     """
 
-    def __init__(self, run, limits, pool):
+    def __init__(self, run: Callable, limits: Limits, pool: concurrent.futures.Executor):
         self._run = run
         self._limits = limits
         self._pool = pool
@@ -83,7 +65,7 @@ class Batcher:
         self._free_at = 0.0  # when the running batch should be done
         self.times = RunTimes()
 
-    async def submit(self, inputs, outputs, *, timeout):
+    async def submit(self, inputs: dict, outputs: tuple, *, timeout: float) -> dict:
         """Wait for one's turn and for the result.
 
         Args:
@@ -111,7 +93,7 @@ class Batcher:
         except TimeoutError:
             raise _too_late() from None
 
-    async def drain(self):
+    async def drain(self) -> None:
         """Wait until nothing runs."""
         if self._worker is not None:
             await asyncio.wait([self._worker])
@@ -254,43 +236,6 @@ class Batcher:
             raise
         self.times.add(size, clock() - start)
         return result
-
-
-def merge(rows, limits):
-    """Requests one below the other, padded by repeating the last row.
-
-    Args:
-        rows: list of dict of alias -> array.
-        limits: Limits, for the sizes.
-
-    Returns:
-        dict of alias -> array.
-    """
-    count = sum(len(next(iter(inputs.values()))) for inputs in rows)
-    padding = limits.padded(count) - count
-    merged = {}
-    for alias in rows[0]:
-        parts = [inputs[alias] for inputs in rows]
-        parts += [parts[-1][-1:]] * padding
-        merged[alias] = np.concatenate(parts) if len(parts) > 1 else parts[0]
-    return merged
-
-
-def split(result, members):
-    """Each member's own rows of its own outputs.
-
-    Args:
-        result: dict of alias -> array, of all members and of padding.
-        members: list of Request.
-
-    Returns:
-        list of dict of alias -> array.
-    """
-    results, start = [], 0
-    for member in members:
-        results.append({alias: result[alias][start : start + member.rows] for alias in member.outputs})
-        start += member.rows
-    return results
 
 
 def _too_late():

@@ -26,13 +26,13 @@ class StatusError(Exception):
         message: What was expected and what came.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: int, message: str):
         self.code = code
         self.message = message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
         super().__init__(self.message)
 
 
-def from_tensorflow(error):
+def from_tensorflow(error: Exception) -> StatusError:
     """What a `tf.errors.OpError` says, without the names of nodes.
 
     Args:

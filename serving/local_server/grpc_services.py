@@ -26,6 +26,7 @@ from tensorflow_serving.apis import (
 from . import errors, predict
 from .errors import StatusError
 from .tensors import MAX_RESPONSE, check_response_size, response_too_large
+from .versions import Entry, Versions
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class GrpcServices(grpc.GenericRpcHandler):
         tensor_content: Whether numbers are answered as raw bytes.
     """
 
-    def __init__(self, versions, health, *, timeout, calls, tensor_content=False):
+    def __init__(self, versions: Versions, health, *, timeout: float, calls: int, tensor_content: bool = False):
         self._versions = versions
         self._timeout = timeout
         self._limit = calls
@@ -73,7 +74,7 @@ class GrpcServices(grpc.GenericRpcHandler):
             method = functools.partial(self._call, health_pb2.HealthCheckRequest, getattr(health, name))
             self._handlers[f"/grpc.health.v1.Health/{name}"] = method
 
-    def service(self, details):
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Called by gRPC: the handler of a method, None for an unknown one."""
         handler = self._handlers.get(details.method)
         if handler is None:
@@ -84,7 +85,7 @@ class GrpcServices(grpc.GenericRpcHandler):
 
         return grpc.stream_stream_rpc_method_handler(stream, response_serializer=_serialize)
 
-    async def stop(self):
+    async def stop(self) -> None:
         """End the calls that have not sent their message, and wait for the others."""
         self._stopping = True
         for timeout in self._reading:
@@ -187,7 +188,7 @@ class GrpcServices(grpc.GenericRpcHandler):
         )
 
 
-def model_status(entries):
+def model_status(entries: list[Entry]) -> get_model_status_pb2.GetModelStatusResponse:
     """The response to a status request.
 
     Args:

@@ -11,6 +11,9 @@ import dataclasses
 import http
 import json
 import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
 
 import h11
 
@@ -49,12 +52,12 @@ class Response:
 class HttpError(Exception):
     """A request that ends in an HTTP status and a sentence."""
 
-    def __init__(self, status, message):
+    def __init__(self, status: int, message: str):
         self.status, self.message = status, message
         super().__init__(message)
 
 
-def error_response(status, message):
+def error_response(status: int, message: str) -> Response:
     """{"error": message}."""
     return Response(status, json.dumps({"error": message}).encode())
 
@@ -67,14 +70,14 @@ class HttpServer:
         timeout: Seconds for a request, its body included, and again for sending the response.
     """
 
-    def __init__(self, answer, *, timeout):
+    def __init__(self, answer: Callable, *, timeout: float):
         self._answer = answer
         self._timeout = timeout
         self._connections = {}  # the longest idle first
         self._bodies = 0
         self._server = None
 
-    async def start(self, sock, *, tls=None):
+    async def start(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         """Accept connections.
 
         Args:
@@ -84,7 +87,7 @@ class HttpServer:
         limits = {} if tls is None else {"ssl_handshake_timeout": HEADERS, "ssl_shutdown_timeout": LINGER}
         self._server = await asyncio.start_server(self._connect, sock=sock, ssl=tls, **limits)
 
-    async def stop(self):
+    async def stop(self) -> None:
         """Close connections without a complete request, and finish the running ones."""
         if self._server is None:
             return
@@ -122,7 +125,7 @@ class HttpServer:
         idle.close()
 
     @contextlib.contextmanager
-    def body_room(self):
+    def body_room(self) -> Iterator[Callable[[int], None]]:
         """Function that reserves bytes for a body, until the block ends."""
         reserved = 0
 
@@ -140,7 +143,7 @@ class HttpServer:
         finally:
             self._bodies -= reserved
 
-    async def respond(self, request):
+    async def respond(self, request: Request) -> Response:
         """The response to a request; a bug is 500."""
         try:
             return await self._answer(request)

@@ -40,7 +40,7 @@ class Options:
     poll: float = 1.0
     load_timeout: float = 300.0
 
-    def check(self):
+    def check(self) -> None:
         """Refuse values out of range.
 
         Raises:

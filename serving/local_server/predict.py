@@ -7,9 +7,12 @@ Deviation: an input whose shape cannot fit the signature is refused here, and so
 """
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+from google.protobuf.message import Message
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, predict_pb2
 
 from . import tensors
 from .errors import FAILED_PRECONDITION, INVALID_ARGUMENT, StatusError
@@ -27,7 +30,7 @@ class Call:
     outputs: tuple[str, ...]
 
 
-def check_spec(request):
+def check_spec(request: Message) -> model_pb2.ModelSpec:
     """The model that a request names.
 
     Raises:
@@ -38,7 +41,7 @@ def check_spec(request):
     return request.model_spec
 
 
-def find_signature(signatures, name):
+def find_signature(signatures: dict, name: str) -> tuple[str, SignatureDef]:
     """The signature of a name, "" for the default one.
 
     Args:
@@ -63,7 +66,7 @@ def find_signature(signatures, name):
     return name, signatures[name]
 
 
-def read_request(request, signatures):
+def read_request(request: predict_pb2.PredictRequest, signatures: dict) -> Call:
     """Check a PredictRequest against a model's signatures.
 
     Args:
@@ -85,7 +88,7 @@ def read_request(request, signatures):
     return Call(name, inputs, outputs)
 
 
-def check_names(inputs, signature):
+def check_names(inputs: Iterable[str], signature: SignatureDef) -> None:
     """Refuse inputs that are not exactly the signature's."""
     sent, wanted = sorted(inputs), sorted(signature.inputs)
     if len(sent) != len(wanted):
@@ -105,7 +108,7 @@ def check_names(inputs, signature):
             )
 
 
-def check_filter(names, signature):
+def check_filter(names: Sequence[str], signature: SignatureDef) -> tuple[str, ...]:
     """The outputs that are asked for: all of them if none is named."""
     wanted = sorted(signature.outputs)
     for i, alias in enumerate(names):
@@ -120,7 +123,7 @@ def check_filter(names, signature):
     return tuple(names) or tuple(wanted)
 
 
-def check_types(types, signature):
+def check_types(types: dict[str, int], signature: SignatureDef) -> None:
     """Refuse a wrong type; arguments are numbered as TensorFlow's session does it, in the order of tensor names."""
     for i, alias in enumerate(sorted(types, key=lambda alias: signature.inputs[alias].name)):
         expected = signature.inputs[alias].dtype
@@ -129,7 +132,7 @@ def check_types(types, signature):
             raise StatusError(INVALID_ARGUMENT, f"Expects arg[{i}] to be {expected} but {provided} is provided")
 
 
-def check_shapes(inputs, signature):
+def check_shapes(inputs: dict[str, np.ndarray], signature: SignatureDef) -> None:
     """Refuse a shape that the signature rules out."""
     for alias, array in inputs.items():
         shape = signature.inputs[alias].tensor_shape
@@ -141,7 +144,9 @@ def check_shapes(inputs, signature):
             raise StatusError(INVALID_ARGUMENT, f"`{alias}` must have shape {expected}. Received: {list(array.shape)}")
 
 
-def write_response(outputs, *, name, version, signature, content=False):
+def write_response(
+    outputs: dict[str, np.ndarray], *, name: str, version: int, signature: str, content: bool = False
+) -> predict_pb2.PredictResponse:
     """The answer to a PredictRequest.
 
     Args:
@@ -161,7 +166,7 @@ def write_response(outputs, *, name, version, signature, content=False):
     return response
 
 
-def check_metadata_fields(fields):
+def check_metadata_fields(fields: Sequence[str]) -> None:
     """Refuse a metadata request for nothing, or for anything but signatures."""
     if not fields:
         raise StatusError(INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
@@ -170,7 +175,7 @@ def check_metadata_fields(fields):
             raise StatusError(INVALID_ARGUMENT, f"Metadata field {field} is not supported")
 
 
-def write_metadata(signatures, *, name, version):
+def write_metadata(signatures: dict, *, name: str, version: int) -> get_model_metadata_pb2.GetModelMetadataResponse:
     """The answer to a metadata request.
 
     Args:
@@ -187,7 +192,7 @@ def write_metadata(signatures, *, name, version):
     return response
 
 
-def signature_map(signatures):
+def signature_map(signatures: dict) -> get_model_metadata_pb2.SignatureDefMap:
     """dict of name -> SignatureDef as the message that holds them."""
     message = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in signatures.items():

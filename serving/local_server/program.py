@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-async def serve(options):
+async def serve(options: Options) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; a second signal ends the program at once, whatever runs.
 
     Args:
@@ -75,7 +75,7 @@ def _leave():
     os._exit(0)
 
 
-def main(args=None):
+def main(args: list[str] | None = None) -> int:
     """The command line; see Options.
 
     Returns:

@@ -21,8 +21,9 @@ from tensorflow_serving.apis import model_pb2
 from . import errors, predict, rest_json
 from .errors import StatusError
 from .grpc_services import model_status
-from .http_server import HttpError, Response
+from .http_server import HttpError, Request, Response
 from .tensors import check_response_size
+from .versions import Versions
 
 LARGE = 2**16  # bytes; turning more than that into JSON would keep everybody else waiting
 PATH = re.compile(
@@ -51,12 +52,12 @@ class Rest:
         versions: Versions.
     """
 
-    def __init__(self, versions):
+    def __init__(self, versions: Versions):
         self._versions = versions
         page = importlib.resources.files(__package__).joinpath("page.html").read_text()
         self._page = page.replace("MODEL_NAME", html.escape(versions.name)).encode()
 
-    async def answer(self, request):
+    async def answer(self, request: Request) -> Response:
         """The response to a request.
 
         Args:

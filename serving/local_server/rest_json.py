@@ -21,7 +21,7 @@ PIECE = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
 
 
-def read_body(body, signatures):
+def read_body(body: bytes, signatures: dict) -> tuple[predict.Call, bool]:
     """Check the body of a predict request against a model's signatures.
 
     Args:
@@ -53,7 +53,7 @@ def read_body(body, signatures):
     return predict.Call(name, inputs, tuple(sorted(signature.outputs))), rows
 
 
-def write_body(outputs, *, rows):
+def write_body(outputs: dict[str, np.ndarray], *, rows: bool) -> str:
     """The body of an answer.
 
     Args:

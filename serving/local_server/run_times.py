@@ -12,7 +12,8 @@ class RunTimes:
     """Moving averages of the run times of one signature."""
 
     def __init__(self):
-        self._mean, self._deviation = {}, {}
+        self._mean: dict[int, float] = {}
+        self._deviation: dict[int, float] = {}
 
     def __len__(self):
         return len(self._mean)
@@ -20,7 +21,7 @@ class RunTimes:
     def __contains__(self, size):
         return size in self._mean
 
-    def add(self, size, seconds):
+    def add(self, size: int, seconds: float) -> None:
         """Learn from a run.
 
         Args:
@@ -34,11 +35,11 @@ class RunTimes:
         self._deviation[size] += SHARE * (abs(error) - self._deviation[size])
         self._mean[size] += SHARE * error
 
-    def mean(self, size):
+    def mean(self, size: int) -> float:
         """Seconds that a batch of `size` rows takes; 0 if nothing has run yet."""
         return self._least(size, deviations=0)
 
-    def bound(self, size):
+    def bound(self, size: int) -> float:
         """Seconds within which a batch of `size` rows is nearly always done; 0 if nothing has run yet."""
         return self._least(size, deviations=2)
 

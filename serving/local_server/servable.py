@@ -10,11 +10,14 @@ behind the operations of slow ones.
 import contextlib
 import ctypes
 import gc
+import os
 import pathlib
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from . import errors, predict
 from .errors import INVALID_ARGUMENT, StatusError
@@ -35,7 +38,7 @@ class Servable:
         Exception: whatever TensorFlow raises for a folder that is no complete SavedModel.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         path = pathlib.Path(path)
         _check_files(path)
         config = tf.compat.v1.ConfigProto()
@@ -54,7 +57,14 @@ class Servable:
             self.session.close()
             raise
 
-    def run(self, signature, inputs, outputs=None, *, timeout=None):
+    def run(
+        self,
+        signature: str,
+        inputs: dict[str, np.ndarray],
+        outputs: Sequence[str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
         """Run one signature; may be called by several threads at once.
 
         Args:
@@ -81,14 +91,14 @@ class Servable:
         except tf.errors.OpError as error:
             raise errors.from_tensorflow(error) from error
 
-    def close(self):
+    def close(self) -> None:
         """Give the memory back; nothing may be running."""
         self.session.close()
         self.session = None
         return_freed_memory()
 
 
-def return_freed_memory():
+def return_freed_memory() -> None:
     """Collect the cycles that a graph is made of, and ask the C library to give freed memory back to the system.
 
     glibc keeps what a thread has freed for that thread; loading in ever new threads would look like a leak.
@@ -98,7 +108,7 @@ def return_freed_memory():
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def read_warm_up(folder):
+def read_warm_up(folder: pathlib.Path) -> list[predict_pb2.PredictRequest]:
     """The warm-up requests of a SavedModel, run once when it is loaded: the first run of a graph is slow.
 
     Args:

@@ -16,6 +16,7 @@ import functools
 import logging
 import socket
 import threading
+from collections.abc import Iterator
 
 import grpc
 from grpc_health.v1 import health, health_pb2
@@ -23,6 +24,7 @@ from grpc_health.v1 import health, health_pb2
 from . import tls
 from .grpc_services import CALLS, CALLS_PER_PLACE, MAX_REQUEST, GrpcServices
 from .http_server import HEADERS, IDLE, MAX_CONNECTIONS, HttpServer
+from .options import Options
 from .rest import Rest
 from .tensors import MAX_RESPONSE
 from .version import Version
@@ -58,7 +60,7 @@ class LocalServer:
             within `options.wait` seconds.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: Options):
         options.check()
         self._options = options
         self._stopping = asyncio.Event()
@@ -90,7 +92,7 @@ class LocalServer:
     async def __aexit__(self, *exception):
         await self.stop()
 
-    async def stop(self):
+    async def stop(self) -> None:
         """Refuse new requests, finish the running ones, give everything back; a version that loads is abandoned."""
         self._stopping.set()
         await self._health.enter_graceful_shutdown()
@@ -103,7 +105,7 @@ class LocalServer:
             await asyncio.wait([self._watch])
         await self._versions.close()
 
-    def is_loading(self):
+    def is_loading(self) -> bool:
         """Whether a version is being loaded."""
         return self._versions.is_loading()
 
@@ -167,7 +169,7 @@ class LocalServer:
             await self._health.set(service, status)
 
 
-def address(host, port):
+def address(host: str, port: int) -> str:
     """HOST:PORT, IPv6 in brackets."""
     host = host.strip("[]")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -206,7 +208,7 @@ def _log_once_when_full():
 
 
 @contextlib.contextmanager
-def running(options):
+def running(options: Options) -> Iterator[LocalServer]:
     """A local server in a thread of its own, for tests and notebooks.
 
     Args:

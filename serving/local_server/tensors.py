@@ -38,7 +38,7 @@ TYPES = {
 }
 
 
-def to_array(tensor):
+def to_array(tensor: tensor_pb2.TensorProto) -> np.ndarray:
     """Decode a tensor from the wire.
 
     Args:
@@ -65,7 +65,7 @@ def to_array(tensor):
     return _from_values(values, dtype, count).reshape(shape)
 
 
-def to_proto(array, *, content=False):
+def to_proto(array: np.ndarray, *, content: bool = False) -> tensor_pb2.TensorProto:
     """Encode an array for the wire.
 
     Args:
@@ -88,7 +88,7 @@ def to_proto(array, *, content=False):
     return tensor
 
 
-def type_name(dtype):
+def type_name(dtype: int) -> str:
     """What TensorFlow calls a type in its messages: number of a DataType -> "float", "int64"..."""
     return TYPES[dtype][2] if dtype in TYPES else types_pb2.DataType.Name(dtype).removeprefix("DT_").lower()
 
@@ -123,7 +123,7 @@ def _from_values(values, dtype, count):
     return np.pad(array, (0, count - n), "edge") if n < count else array
 
 
-def check_response_size(outputs):
+def check_response_size(outputs: dict[str, np.ndarray]) -> int:
     """Refuse outputs that are larger than an answer may be.
 
     Args:
@@ -142,7 +142,7 @@ def check_response_size(outputs):
     return size
 
 
-def response_too_large(size):
+def response_too_large(size: int) -> StatusError:
     """The refusal of an answer of so many bytes."""
     return StatusError(
         INVALID_ARGUMENT, f"An answer must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."

@@ -11,17 +11,19 @@ The Python package of TensorFlow Serving does not have this message, so it is de
 Deviation: there REST stays without TLS; here it gets the same, so that no port is left open.
 """
 
+import os
 import pathlib
 import ssl
 import tempfile
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import Message
 
 FIELDS = (("server_key", "STRING"), ("server_cert", "STRING"), ("custom_ca", "STRING"), ("client_verify", "BOOL"))
 
 
-def message_class():
+def message_class() -> type[Message]:
     """The message class of tensorflow.serving.SSLConfig."""
     file = descriptor_pb2.FileDescriptorProto(
         name="tensorflow_serving/config/ssl_config.proto", package="tensorflow.serving", syntax="proto3"
@@ -37,7 +39,7 @@ def message_class():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.serving.SSLConfig"))
 
 
-def read_config(path):
+def read_config(path: str | os.PathLike) -> Message:
     """The SSLConfig in a file.
 
     Args:
@@ -65,7 +67,7 @@ def read_config(path):
     return config
 
 
-def grpc_credentials(config):
+def grpc_credentials(config: Message) -> grpc.ServerCredentials:
     """grpc.ServerCredentials of an SSLConfig."""
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],
@@ -74,7 +76,7 @@ def grpc_credentials(config):
     )
 
 
-def ssl_context(config):
+def ssl_context(config: Message) -> ssl.SSLContext:
     """The ssl.SSLContext of an SSLConfig.
 
     Raises:

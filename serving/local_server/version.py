@@ -5,11 +5,15 @@ import concurrent.futures
 import functools
 import json
 import logging
+import pathlib
 
 import numpy as np
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from .batching import Batcher, Limits
+from .batching import Batcher
 from .errors import StatusError
+from .merging import Limits
+from .predict import Call
 from .servable import Servable
 
 logger = logging.getLogger(__name__)
@@ -26,7 +30,7 @@ class Version:
         queue: Requests that may wait, for each signature.
     """
 
-    def __init__(self, path, *, batch_rows, queue):
+    def __init__(self, path: pathlib.Path, *, batch_rows: int, queue: int):
         self.number = int(path.name)
         self.servable = Servable(path)
         self.signatures = self.servable.signatures
@@ -37,7 +41,7 @@ class Version:
         self._sizes = read_sizes(self.servable)
         self._batchers = {}
 
-    async def run(self, call, *, timeout):
+    async def run(self, call: Call, *, timeout: float) -> dict[str, np.ndarray]:
         """Run a checked call, together with others of the same signature.
 
         Args:
@@ -56,7 +60,7 @@ class Version:
             self._batchers[call.signature] = Batcher(functools.partial(self._run, call.signature), limits, self._pool)
         return await self._batchers[call.signature].submit(call.inputs, call.outputs, timeout=timeout)
 
-    async def close(self):
+    async def close(self) -> None:
         """Give the memory back, after the run that nobody waits for any more."""
         for batcher in self._batchers.values():
             await batcher.drain()
@@ -67,13 +71,13 @@ class Version:
         return self.servable.run(signature, inputs, outputs, timeout=timeout)
 
 
-def mergeable(signature):
+def mergeable(signature: SignatureDef) -> bool:
     """Whether requests of a signature can be merged: every input and output has any number of rows."""
     shapes = [info.tensor_shape for side in (signature.inputs, signature.outputs) for info in side.values()]
     return all(shape.dim and shape.dim[0].size == -1 for shape in shapes)
 
 
-def read_sizes(servable):
+def read_sizes(servable: Servable) -> tuple[int, ...]:
     """The batch sizes that a model says it was made for, in its `metadata` signature.
 
     Args:

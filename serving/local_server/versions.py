@@ -19,6 +19,9 @@ import itertools
 import logging
 import pathlib
 import threading
+from collections.abc import Callable, Iterator
+
+from tensorflow_serving.apis import model_pb2
 
 from .errors import DEADLINE_EXCEEDED, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError
 from .servable import return_freed_memory
@@ -63,7 +66,7 @@ class Versions:
         load_timeout: Seconds that it may take.
     """
 
-    def __init__(self, name, base_path, load, *, load_timeout=300.0):
+    def __init__(self, name: str, base_path: str | pathlib.Path, load: Callable, *, load_timeout: float = 300.0):
         self.name = name
         self._base_path = pathlib.Path(base_path)
         self._load = load
@@ -73,7 +76,7 @@ class Versions:
         self._retiring = set()
 
     @contextlib.contextmanager
-    def use(self, spec):
+    def use(self, spec: model_pb2.ModelSpec) -> Iterator[Version]:
         """The version that a request names, kept open while it is used.
 
         Args:
@@ -94,7 +97,7 @@ class Versions:
             if not entry.uses:
                 entry.idle.set()
 
-    def entries(self, spec):
+    def entries(self, spec: model_pb2.ModelSpec) -> list[Entry]:
         """What is known of the versions that a status request names, the latest first.
 
         Args:
@@ -116,7 +119,7 @@ class Versions:
             raise StatusError(NOT_FOUND, f"Could not find version {spec.version.value} of model {spec.name}")
         return [entries[spec.version.value]]
 
-    async def scan(self):
+    async def scan(self) -> bool:
         """Look at the folder once, and serve the latest version that loads.
 
         Returns:
@@ -136,11 +139,11 @@ class Versions:
                 break
         return self._current is not None
 
-    def is_loading(self):
+    def is_loading(self) -> bool:
         """Whether a version is being loaded."""
         return any(entry.state == State.LOADING for entry in self._entries.values())
 
-    async def close(self):
+    async def close(self) -> None:
         """Close every version, after the requests that run."""
         if self._current is not None:
             self._retire(self._current)
@@ -148,7 +151,7 @@ class Versions:
         while self._retiring:
             await asyncio.wait(self._retiring)
 
-    def errors(self):
+    def errors(self) -> list[tuple[int, StatusError]]:
         """Versions that did not load: list of (number, error)."""
         return [(entry.number, entry.error) for entry in self._entries.values() if entry.error is not None]
 
@@ -223,7 +226,7 @@ class Versions:
         logger.info("%s version %d is closed", self.name, entry.number)
 
 
-def in_daemon_thread(function, *args):
+def in_daemon_thread(function: Callable, *args) -> asyncio.Future:
     """Call a function in a thread of its own, which does not keep the program from ending.
 
     Args:

@@ -11,6 +11,7 @@ import pytest
 
 from serving.local_server import batching
 from serving.local_server.errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
+from serving.local_server.merging import Limits, merge
 from serving.local_server.run_times import RunTimes
 
 
@@ -41,7 +42,7 @@ def in_loop(scenario, *, max_rows=8, queue=64, model=None):
         nonlocal model
         model = model or Model()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            batcher = batching.Batcher(model.run, batching.Limits(max_rows, (1, 2, 4, 8), queue), pool)
+            batcher = batching.Batcher(model.run, Limits(max_rows, (1, 2, 4, 8), queue), pool)
             try:
                 await scenario(batcher, model)
             finally:
@@ -224,7 +225,7 @@ def test_a_bug_in_the_model_reaches_everybody_and_the_queue_goes_on():
 
 @pytest.mark.parametrize("count, padded", [(1, 1), (2, 2), (3, 4), (5, 8), (9, 9)])
 def test_merged_rows_are_padded_to_the_next_size(count, padded):
-    [merged] = batching.merge([{"x": np.arange(count)}], batching.Limits(8, (1, 2, 4, 8), 1)).values()
+    [merged] = merge([{"x": np.arange(count)}], Limits(8, (1, 2, 4, 8), 1)).values()
     assert merged.tolist() == [*range(count), *[count - 1] * (padded - count)]
 
 
