@@ -98,7 +98,7 @@ def plot(points, full, out):
 
     figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
     top = max(offered for offered, _ in points)
-    axes.plot([0, full, top], [0, full, full], color="0.7", label="ideal")
+    axes.plot([0, full, top], [0, full, full], color="0.7", label="capacity")
     axes.plot(*zip(*points), marker="o", label="local server")
     axes.set(xlabel="offered, images/s", ylabel="answered in time, images/s", xlim=(0, None), ylim=(0, None))
     axes.legend(frameon=False)

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 STATUS = {status.value[0]: status for status in grpc.StatusCode}
 MAX_REQUEST = 16 * 2**20  # bytes
 LARGE = 2**16  # bytes; decoding or encoding more than that would keep everybody else waiting
+LAST_CALL = 0.5  # seconds in which messages may still arrive when the server stops
 CALLS, CALLS_PER_PLACE = 64, 4  # calls at once, health aside: so many, and so many for each place in a queue
 
 
@@ -89,7 +90,7 @@ class GrpcServices(grpc.GenericRpcHandler):
         """End the calls that have not sent their message, and wait for the others."""
         self._stopping = True
         for timeout in self._reading:
-            timeout.reschedule(asyncio.get_running_loop().time())
+            timeout.reschedule(asyncio.get_running_loop().time() + LAST_CALL)
         await self._idle.wait()
 
     async def _counted(self, request_class, method, context):
@@ -117,14 +118,14 @@ class GrpcServices(grpc.GenericRpcHandler):
         except (grpc.aio.AbortError, asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:
-            logger.exception("a call failed")
+            logger.exception("%s failed", request_class.__name__)
             message = f"{type(error).__name__}: {error}"[: errors.LONGEST_MESSAGE]
             await context.abort(grpc.StatusCode.INTERNAL, message)
 
     async def _read(self, request_class, context):
         """The call's message; its time begins with the call."""
         try:
-            async with asyncio.timeout(0 if self._stopping else self._timeout) as timeout:
+            async with asyncio.timeout(LAST_CALL if self._stopping else self._timeout) as timeout:
                 self._reading.add(timeout)
                 try:
                     message = await context.read()
