@@ -17,7 +17,7 @@ import numpy as np
 from . import predict, tensors
 from .errors import INTERNAL, INVALID_ARGUMENT, StatusError
 
-PIECE = 2**16  # values written at a time
+BLOCK = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
 
 
@@ -172,13 +172,13 @@ def _named(arrays):
 
 
 def _text(array, alias):
-    """The JSON of an array, written in pieces: while a piece is written, no other thread of Python runs."""
-    if array.size <= PIECE:
+    """The JSON of an array, written in blocks: while a block is written, no other thread of Python runs."""
+    if array.size <= BLOCK:
         return json.dumps(_plain(array, alias))
-    rows = PIECE // (array.size // len(array))
+    rows = BLOCK // (array.size // len(array))
     if rows:
-        pieces = (array[start : start + rows] for start in range(0, len(array), rows))
-        return f"[{', '.join(_text(piece, alias)[1:-1] for piece in pieces)}]"
+        blocks = (array[start : start + rows] for start in range(0, len(array), rows))
+        return f"[{', '.join(_text(block, alias)[1:-1] for block in blocks)}]"
     return f"[{', '.join(_text(row, alias) for row in array)}]"
 
 

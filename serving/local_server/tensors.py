@@ -17,7 +17,7 @@ from .errors import INVALID_ARGUMENT, StatusError
 
 MAX_REPEATED = 2**20
 MAX_RESPONSE = 64 * 2**20  # bytes
-PIECE = 2**16  # values encoded at a time: other threads run in between, and Python's numbers are ten times as large
+BLOCK = 2**16  # values encoded at a time: other threads run in between, and Python's numbers are ten times as large
 MAX_RANK = 64  # NumPy's; the product of a million sizes would take the interpreter minutes
 
 # dtype: (its field, NumPy's type, DataTypeString)
@@ -83,8 +83,8 @@ def to_proto(array: np.ndarray, *, content: bool = False) -> tensor_pb2.TensorPr
         tensor.tensor_content = array.tobytes()
     else:
         values = (array.view("uint16") if array.dtype == np.float16 else array).ravel()
-        for start in range(0, values.size, PIECE):
-            getattr(tensor, TYPES[number][0]).extend(values[start : start + PIECE].tolist())
+        for start in range(0, values.size, BLOCK):
+            getattr(tensor, TYPES[number][0]).extend(values[start : start + BLOCK].tolist())
     return tensor
 
 

@@ -176,7 +176,7 @@ def test_ragged_strings_are_refused(value):
 
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (7,), (2, 3), (5, 1, 2), (2, 9), (4, 0)])
-def test_json_written_in_pieces_is_the_same(shape, monkeypatch):
+def test_json_written_in_blocks_is_the_same(shape, monkeypatch):
     numbers = np.arange(math.prod(shape)).reshape(shape)
     outputs = {"a": numbers, "b": numbers / 4, "c_bytes": numbers.astype(str).astype("S").astype(object)}
 
@@ -185,7 +185,7 @@ def test_json_written_in_pieces_is_the_same(shape, monkeypatch):
         return [rest_json.write_body(arrays, rows=rows) for arrays in (only, outputs) for rows in (True, False)]
 
     whole = written()
-    monkeypatch.setattr(rest_json, "PIECE", 3)
+    monkeypatch.setattr(rest_json, "BLOCK", 3)
     assert written() == whole
     assert json.loads(whole[0]) == {"predictions": numbers.tolist()}
 

@@ -77,10 +77,10 @@ def test_what_is_encoded_decodes_to_itself(number, content):
         np.testing.assert_array_equal(decoded, array)
 
 
-def test_numbers_encoded_in_pieces_are_the_same(monkeypatch):
+def test_numbers_encoded_in_blocks_are_the_same(monkeypatch):
     array = np.arange(7, dtype="float32")
     whole = tensors.to_proto(array)
-    monkeypatch.setattr(tensors, "PIECE", 3)
+    monkeypatch.setattr(tensors, "BLOCK", 3)
     assert tensors.to_proto(array) == whole and len(whole.float_val) == 7
 
 
