@@ -60,8 +60,8 @@ class Batcher:
         self._run = run
         self._limits = limits
         self._pool = pool
-        self._queue = collections.deque()
-        self._worker = None
+        self._queue: collections.deque[Request] = collections.deque()
+        self._worker: asyncio.Task | None = None
         self._free_at = 0.0  # when the running batch should be done
         self.times = RunTimes()
 
@@ -118,12 +118,16 @@ class Batcher:
             sizes = [size for size in self._limits.sizes if size <= self._limits.max_rows] or [1]
             best = max(sizes, key=lambda size: (size / max(self.times.mean(size), 1e-9), size))
             full, rest = divmod(merged, best)
-            wait += full * self.times.mean(best) + (self.times.mean(self._limits.padded(rest)) if rest else 0.0)
+            wait += full * self.times.mean(best) + (self._seconds(rest) if rest else 0.0)
         return wait
 
     def _own_time(self, request):
         """Seconds that a request takes by itself."""
-        return self.times.mean(self._limits.padded(request.rows or 1))
+        return self._seconds(request.rows or 1)
+
+    def _seconds(self, rows):
+        """Seconds that so many rows take; more than the largest size count as that, since the graph refuses them."""
+        return self.times.mean(min(self._limits.padded(rows), self._limits.sizes[-1]))
 
     async def _work(self):
         try:
@@ -219,8 +223,8 @@ class Batcher:
         outputs = tuple(dict.fromkeys(alias for member in members for alias in member.outputs))
         alone = self._is_alone(members[0])
         inputs = members[0].inputs if alone else merge([member.inputs for member in members], self._limits)
-        size = self._limits.padded(sum(member.rows or 1 for member in members))
-        self._free_at = loop.time() + self.times.mean(size)
+        rows = sum(member.rows or 1 for member in members)
+        self._free_at, size = loop.time() + self._seconds(rows), self._limits.padded(rows)
         result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, size, inputs, outputs)
         return [result] if alone else split(result, members)
 

@@ -5,6 +5,8 @@ TensorFlow, gRPC and REST share these codes, so one exception serves all three.
 
 import re
 
+import tensorflow as tf
+
 INVALID_ARGUMENT = 3
 DEADLINE_EXCEEDED = 4
 NOT_FOUND = 5
@@ -32,7 +34,7 @@ class StatusError(Exception):
         super().__init__(self.message)
 
 
-def from_tensorflow(error: Exception) -> StatusError:
+def from_tensorflow(error: tf.errors.OpError) -> StatusError:
     """What a `tf.errors.OpError` says, without the names of nodes.
 
     Args:

@@ -54,7 +54,7 @@ class GrpcServices(grpc.GenericRpcHandler):
         self._limit = calls
         self._content = tensor_content
         self._calls = 0
-        self._reading = set()
+        self._reading: set[asyncio.Timeout] = set()
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()

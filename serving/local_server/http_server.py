@@ -73,9 +73,9 @@ class HttpServer:
     def __init__(self, answer: Callable, *, timeout: float):
         self._answer = answer
         self._timeout = timeout
-        self._connections = {}  # the longest idle first
+        self._connections: dict[_Connection, None] = {}  # the longest idle first
         self._bodies = 0
-        self._server = None
+        self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         """Accept connections.
@@ -84,8 +84,10 @@ class HttpServer:
             sock: Listening socket.
             tls: ssl.SSLContext; None speaks plainly.
         """
-        limits = {} if tls is None else {"ssl_handshake_timeout": HEADERS, "ssl_shutdown_timeout": LINGER}
-        self._server = await asyncio.start_server(self._connect, sock=sock, ssl=tls, **limits)
+        limits = (None, None) if tls is None else (HEADERS, LINGER)
+        self._server = await asyncio.start_server(
+            self._connect, sock=sock, ssl=tls, ssl_handshake_timeout=limits[0], ssl_shutdown_timeout=limits[1]
+        )
 
     async def stop(self) -> None:
         """Close connections without a complete request, and finish the running ones."""

@@ -77,7 +77,7 @@ class LocalServer:
         self._grpc = None
         self._http = HttpServer(Rest(self._versions).answer, timeout=options.timeout)
         self._watch = None
-        self.port = self.rest_api_port = None
+        self.port = self.rest_api_port = 0
 
     async def __aenter__(self):
         try:

@@ -21,7 +21,7 @@ BLOCK = 2**16  # values encoded at a time: other threads run in between, and Pyt
 MAX_RANK = 64  # NumPy's; the product of a million sizes would take the interpreter minutes
 
 # dtype: (its field, NumPy's type, DataTypeString)
-TYPES = {
+TYPES: dict[int, tuple[str, np.dtype, str]] = {
     types_pb2.DT_HALF: ("half_val", np.dtype("float16"), "half"),
     types_pb2.DT_FLOAT: ("float_val", np.dtype("float32"), "float"),
     types_pb2.DT_DOUBLE: ("double_val", np.dtype("float64"), "double"),

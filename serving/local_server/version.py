@@ -39,7 +39,7 @@ class Version:
         # Each signature runs one batch at a time: with a thread for each, a quick one never stands behind a slow one.
         self._pool = concurrent.futures.ThreadPoolExecutor(max(1, len(self.signatures)), thread_name_prefix="session")
         self._sizes = read_sizes(self.servable)
-        self._batchers = {}
+        self._batchers: dict[str, Batcher] = {}
 
     async def run(self, call: Call, *, timeout: float) -> dict[str, np.ndarray]:
         """Run a checked call, together with others of the same signature.

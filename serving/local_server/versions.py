@@ -72,8 +72,8 @@ class Versions:
         self._load = load
         self._load_timeout = load_timeout
         self._current = None
-        self._entries = {}
-        self._retiring = set()
+        self._entries: dict[int, Entry] = {}
+        self._retiring: set[asyncio.Task] = set()
 
     @contextlib.contextmanager
     def use(self, spec: model_pb2.ModelSpec) -> Iterator[Version]:
@@ -235,7 +235,7 @@ def in_daemon_thread(function: Callable, *args) -> asyncio.Future:
     Returns:
         asyncio.Future.
     """
-    future = concurrent.futures.Future()
+    future: concurrent.futures.Future = concurrent.futures.Future()
     future.set_running_or_notify_cancel()  # a thread cannot be cancelled
 
     def run():

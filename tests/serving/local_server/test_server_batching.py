@@ -266,6 +266,19 @@ def test_a_request_that_cannot_be_in_time_is_refused_at_once_and_costs_nothing()
     in_loop(scenario, model=Timed())
 
 
+def test_a_request_beyond_the_largest_batch_is_for_the_graph_to_refuse():
+    async def scenario(batcher, model):
+        batcher.times.add(8, 0.1)
+        first = await busy(batcher, model)
+        task = ask(batcher, *[1] * 10_000, timeout=5)
+        await asyncio.sleep(0)
+        model.gate.set()
+        await first
+        assert len((await task)["y"]) == 10_000  # in proportion to 8 rows it would have been too late
+
+    in_loop(scenario)
+
+
 def test_a_batch_is_no_larger_than_its_deadlines_allow():
     async def scenario(batcher, model):
         await learn(batcher)
