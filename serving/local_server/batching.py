@@ -20,7 +20,6 @@ import concurrent.futures
 import dataclasses
 import itertools
 import math
-import time
 from collections.abc import Callable
 
 from .errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, StatusError
@@ -131,11 +130,12 @@ class Batcher:
 
     async def _work(self):
         try:
+            clock = asyncio.get_running_loop().time
             while members := self._next_batch():
-                start = time.monotonic()
+                start = clock()
                 await self._answer(members)
                 if len(members) > 1:  # clients that were answered together ask again together
-                    await asyncio.sleep(min(LONGEST_PAUSE, PAUSE * (time.monotonic() - start)))
+                    await asyncio.sleep(min(LONGEST_PAUSE, PAUSE * (clock() - start)))
         finally:
             self._worker = None
 
@@ -225,21 +225,21 @@ class Batcher:
         inputs = members[0].inputs if alone else merge([member.inputs for member in members], self._limits)
         rows = sum(member.rows or 1 for member in members)
         self._free_at, size = loop.time() + self._seconds(rows), self._limits.padded(rows)
-        result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, size, inputs, outputs)
-        return [result] if alone else split(result, members)
-
-    def _run_until(self, deadline, clock, size, inputs, outputs):
-        start = clock()  # only now: the thread may have been long in coming
-        if start >= deadline:
-            raise _too_late()
+        start = loop.time()
         try:
-            result = self._run(inputs, outputs, deadline - start)
+            result = await loop.run_in_executor(self._pool, self._run_until, deadline, loop.time, inputs, outputs)
         except StatusError as error:
             if error.code == DEADLINE_EXCEEDED:
-                self.times.add(size, max(clock() - start, self.times.mean(size)))  # at least so long
+                self.times.add(size, max(loop.time() - start, self.times.mean(size)))  # at least so long
             raise
-        self.times.add(size, clock() - start)
-        return result
+        self.times.add(size, loop.time() - start)
+        return [result] if alone else split(result, members)
+
+    def _run_until(self, deadline, clock, inputs, outputs):
+        timeout = deadline - clock()  # only now: the thread may have been long in coming
+        if timeout <= 0:
+            raise _too_late()
+        return self._run(inputs, outputs, timeout)
 
 
 def _too_late():

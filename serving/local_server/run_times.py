@@ -45,9 +45,6 @@ class RunTimes:
 
     def _least(self, size, deviations):
         return min(
-            (
-                (mean + deviations * self._deviation[ran]) * max(1.0, size / ran)
-                for ran, mean in list(self._mean.items())  # the pool's threads add to them
-            ),
+            ((mean + deviations * self._deviation[ran]) * max(1.0, size / ran) for ran, mean in self._mean.items()),
             default=0.0,
         )
