@@ -313,6 +313,7 @@ def goodput(load, *, seconds=120):
             await asyncio.sleep(at - loop.time())
             tasks.append(ask(batcher, 1, timeout=draw.uniform(1, 4)))
         answers = await asyncio.gather(*tasks, return_exceptions=True)
+        await batcher.drain()
         late = sum(getattr(answer, "code", None) == DEADLINE_EXCEEDED for answer in answers)
         return sum(isinstance(answer, dict) for answer in answers) / seconds, late / len(answers)
 

@@ -21,10 +21,15 @@ ROWS = [{"digit": 3, "w": 1, "seed": 1}, {"digit": 7, "w": 2.5, "seed": 2**62}]
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
+def base(tmp_path_factory):
     base = tmp_path_factory.mktemp("rest")
     write_model(base / "5")
-    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, timeout=1)) as local:
+    return base
+
+
+@pytest.fixture(scope="module")
+def local(base):
+    with server.running(Options(model_base_path=base, port=0, rest_api_port=0)) as local:
         yield local
 
 
@@ -133,10 +138,11 @@ def test_errors_say_what_is_wrong(local, path, body, status, message):
     assert (received, set(answer)) == (status, {"error"}) and answer["error"].startswith(message)
 
 
-def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(local):
+def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(base):
     slow = {"signature_name": "slow", "inputs": {"digit": [3], "w": [1], "seed": [2**62]}}
-    assert http(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
-    assert http(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
+    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, timeout=4)) as local:
+        assert http(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
+        assert http(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
 
 
 class Signature:
