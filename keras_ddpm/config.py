@@ -6,6 +6,7 @@ functions where they are used, by a dict whose error lists the choices.
 
 import dataclasses
 import json
+import math
 from typing import Literal
 
 
@@ -79,6 +80,13 @@ class TrainingConfig:
     evaluate_every: int = 0
     """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none. Digits only."""
 
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be finite and above 0. Received: {self.learning_rate}")
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig:
@@ -94,6 +102,11 @@ class SamplingConfig:
     threshold: Literal["static", "dynamic", "none"] = "static"
     eta: float = 0.0
     """Noise of DDIM, 0 ... 1; other samplers do not read it."""
+
+    def __post_init__(self):
+        values = self.w if isinstance(self.w, tuple) else (self.w,)
+        if not all(math.isfinite(value) for value in values):
+            raise ValueError(f"`w` must be finite: one number, or one for each class. Received: {self.w}")
 
 
 @dataclasses.dataclass(frozen=True)

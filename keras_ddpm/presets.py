@@ -16,7 +16,7 @@ import platform
 
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
-from keras_ddpm.weights import read_weights
+from keras_ddpm.weights import read_weights, without_seal
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 WEIGHTS = "network.weights.h5"
@@ -67,8 +67,8 @@ def weights_file(preset):
 
 
 def fingerprint(preset):
-    """SHA-256 of a preset's weights file."""
-    return hashlib.sha256(weights_file(preset).read_bytes()).hexdigest()
+    """SHA-256 of a preset's weights file, as it was before it was sealed."""
+    return hashlib.sha256(without_seal(weights_file(preset).read_bytes())).hexdigest()
 
 
 def read_config(preset):
@@ -92,7 +92,8 @@ def load_preset(preset="mnist", **sampling):
 
     Args:
         preset: Name of a shipped preset, or path of a folder of the same shape.
-        **sampling: Fields of `SamplingConfig` that replace the preset's own; None leaves them.
+        **sampling: Fields of `SamplingConfig` that replace the preset's own; None leaves them, except
+            `guidance_interval`, of which None is a value.
 
     Returns:
         `Generator`.
@@ -129,8 +130,11 @@ def load_network(preset="mnist"):
 
 
 def with_sampling(config, **sampling):
-    """The configuration with some fields of its `SamplingConfig` replaced; None leaves a field."""
-    given = {name: value for name, value in sampling.items() if value is not None}
+    """The configuration with some fields of its `SamplingConfig` replaced.
+
+    None leaves a field, except `guidance_interval`, of which None is a value: guide at all noise levels.
+    """
+    given = {name: value for name, value in sampling.items() if value is not None or name == "guidance_interval"}
     return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **given))
 
 

@@ -48,6 +48,12 @@ def seal(path: str | os.PathLike) -> None:
         file.write(SEAL + digest)
 
 
+def without_seal(content: bytes) -> bytes:
+    """The content of a weights file without the seal at its end."""
+    size = len(SEAL) + hashlib.sha256().digest_size
+    return content[:-size] if content[-size:].startswith(SEAL) else content
+
+
 def read_weights(model: Any, path: str | os.PathLike) -> dict:
     """Load what `write_weights` wrote and return its state. If it fails, the model keeps its weights.
 

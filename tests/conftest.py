@@ -6,7 +6,9 @@ import os
 import numpy as np
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from keras_ddpm.cli.quiet import silence_tensorflow
+
+silence_tensorflow()
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 TensorFlow writes to file descriptor 2 from C++ before its log level counts: six lines in a normal start without a GPU,
 the last of them an alarming `E0000 ... failed call to cuInit`. `silence_tensorflow` catches what is written while
 TensorFlow is imported and looks for devices, and drops the lines of its logger; anything else is written after all, and
-everything if the import fails. It imports nothing itself. `TF_CPP_MIN_LOG_LEVEL=0` turns it off.
+everything if the import fails. It imports nothing itself. Later messages are left to TensorFlow's own log levels: what
+goes wrong is a Python exception too. `TF_CPP_MIN_LOG_LEVEL=0` turns all of this off.
 """
 
 import contextlib
 import importlib.abc
 import importlib.machinery
+import logging
 import os
 import re
 import sys
@@ -28,7 +30,7 @@ _terminal: int | None = None  # the real file descriptor 2, while it is redirect
 
 def silence_tensorflow() -> None:
     """Keep TensorFlow's start-up messages off stderr, whenever it is imported. Call it before that."""
-    if os.environ.setdefault(LEVEL, "2") == "0" or "tensorflow" in sys.modules:
+    if os.environ.setdefault(LEVEL, "3") == "0" or "tensorflow" in sys.modules:
         return
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -54,6 +56,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             def exec_module(module):
                 with _without_log_lines():
                     execute(module)
+                    logging.getLogger("tensorflow").setLevel(logging.ERROR)
                     module.config.list_physical_devices()  # here CUDA says that there is no GPU
 
             spec.loader.exec_module = exec_module

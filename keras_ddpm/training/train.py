@@ -4,7 +4,7 @@ import pathlib
 
 import keras
 
-from keras_ddpm import presets
+from keras_ddpm import files, presets
 from keras_ddpm.config import Config, choose
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
@@ -12,6 +12,7 @@ from keras_ddpm.generator import Generator
 from keras_ddpm.training import callbacks
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.optimizer import make_optimizer, use_xla
+from keras_ddpm.training.progress import progress
 from keras_ddpm.training.times import TIMES
 from keras_ddpm.training.validation import VALIDATION
 
@@ -67,19 +68,24 @@ def train(
     generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
     run, state = callbacks.for_run(config, out, generator)
     epoch = state.restore(model) if resume else 0
-    if epoch < training.epochs:
-        sources.start(source.batches, epoch)
-        out.mkdir(parents=True, exist_ok=True)
-        presets.write_config(out, config, source.image_shape, source.num_classes)
-        held_out = choose(VALIDATION, training.validation_noise, "validation_noise")
-        model.fit(
-            source.batches,
-            validation_data=held_out(source.images, source.labels, diffusion, epoch=epoch),
-            validation_batch_size=4 * training.batch_size,
-            epochs=training.epochs,
-            initial_epoch=epoch,
-            callbacks=run,
-            shuffle=False,  # `Batches` has its own order, which a resumed run repeats
-            verbose=0,  # `training.progress` speaks instead
+    if epoch >= training.epochs:
+        raise ValueError(
+            f"The run in {str(out)!r} has {epoch} epochs: `epochs` must be more. Received: {training.epochs}"
         )
+    held_out = choose(VALIDATION, training.validation_noise, "validation_noise")
+
+    files.check_folder(out)
+    presets.write_config(out, config, source.image_shape, source.num_classes)
+    sources.start(source.batches, epoch)
+    verbose, lines = progress()
+    model.fit(
+        source.batches,
+        validation_data=held_out(source.images, source.labels, diffusion, epoch=epoch),
+        validation_batch_size=4 * training.batch_size,
+        epochs=training.epochs,
+        initial_epoch=epoch,
+        callbacks=[*run, *lines],
+        shuffle=False,  # `Batches` has its own order, which a resumed run repeats
+        verbose=verbose,
+    )
     return presets.load_preset(out)

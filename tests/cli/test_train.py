@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 def train(out, *flags, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs):
     command = [sys.executable, "train.py", "--config", "tiny", "--out", str(out), *flags]
-    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr, text=True, **kwargs)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=stdout, stderr=stderr, text=True, **kwargs)
 
 
 @pytest.fixture(scope="module")

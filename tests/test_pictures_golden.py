@@ -1,0 +1,42 @@
+"""A picture is a law: what a seed draws from a released preset does not change, whatever becomes of the code.
+
+golden/pictures.npz holds what version 0.1 of this library drew, a key an array uint8 (10, 28, 28): preset/sampler/steps
+with the digits, seeds and w below, or preset/own with the preset's own settings.
+"""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import keras_ddpm
+
+PICTURES = np.load(pathlib.Path(__file__).parent / "golden" / "pictures.npz")
+DIGITS, WS = np.arange(10), np.resize([0.0, 1.0, 1.5, 3.0, 7.0], 10)
+SEEDS = np.array([0, 1, 2, 3, 4, 5, 2**31, 2**40 + 1, 2**62, 2**63 - 1])
+QUICK = [name for name in PICTURES if name.endswith("own")]
+
+
+def drawn(name):
+    preset, sampler, *steps = name.split("/")
+    if sampler == "own":
+        return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset)
+    return keras_ddpm.sample(DIGITS, WS, seed=SEEDS, preset=preset, sampler=sampler, steps=int(steps[0]))
+
+
+def assert_same(name):
+    difference = np.abs(drawn(name).astype(int) - PICTURES[name])
+    assert difference.max() <= 1 and np.count_nonzero(difference) <= 8
+
+
+@pytest.mark.filterwarnings("ignore:At t = 1 the signal")
+@pytest.mark.parametrize("name", QUICK)
+def test_golden_pictures_of_the_presets_own_settings(name):
+    assert_same(name)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:At t = 1 the signal")
+@pytest.mark.parametrize("name", [name for name in PICTURES if name not in QUICK])
+def test_golden_pictures_of_every_sampler(name):
+    assert_same(name)
