@@ -80,13 +80,8 @@ class Options:
         return found
 
     def model(self) -> dict[str, Any]:
-        """What identifies the default model, for the settings of the rows that it drew.
-
-        Fields of `SamplingConfig` that the recorded rows do not know are left out while they have their defaults.
-        """
-        sampling, defaults = (dataclasses.asdict(s) for s in (self.sampling(), SamplingConfig()))
-        known = {name: value for name, value in sampling.items() if name in RECORDED or value != defaults[name]}
-        return {"weights": presets.fingerprint(self.preset), "sampling": known}
+        """What identifies the default model, for the settings of the rows that it drew."""
+        return {"weights": presets.fingerprint(self.preset), "sampling": dataclasses.asdict(self.sampling())}
 
     def count(self, n: int) -> int:
         """How many images: n, or few."""
@@ -95,9 +90,6 @@ class Options:
     def seeds(self) -> range:
         """Seeds of the repetitions."""
         return range(1 if self.quick else SEEDS)
-
-
-RECORDED = {"sampler", "steps", "w", "guidance_interval", "threshold", "eta"}
 
 
 def main(run: Callable[[Options], object], description: str | None) -> None:
