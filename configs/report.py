@@ -3,8 +3,8 @@
     python train.py --config configs/report.py --out runs/report
 
 Linear betas 1e-4 ... 0.02 over T = 100 steps, eps-prediction, a four-level U-Net 28-14-7-4-2 with the embeddings of
-time and class at the bottleneck alone, Adam, no average of the weights, unclipped ancestral sampling with w = 3. Building it
-warns: x_T is not noise. Expect tangles of strokes on grey.
+time and class at the bottleneck alone, Adam, no average of the weights, unclipped ancestral sampling with w = 3.
+Building it warns: x_T is not noise. Expect tangles of strokes on grey.
 
 Deviation: weight decay is decoupled (AdamW); the times of a batch are spread evenly (see `DDPM.draw_t`); the images on
 which checkpoints are chosen are 5,000 of the training split, since nothing is chosen on test images. The report gives

@@ -57,7 +57,7 @@ def open_source(config: Config, data=None, *, validation=None, num_classes: int 
         seed=config.training.seed,
         augment=choose(AUGMENTATIONS, config.data.augmentation, "augmentation"),
     )
-    return Source(batches, _float(held.images), held.labels, known.num_classes)
+    return Source(batches, to_float(held.images), held.labels, known.num_classes)
 
 
 def _from_arrays(data, num_classes):
@@ -68,6 +68,13 @@ def _from_arrays(data, num_classes):
             "`data` must be images (N, H, W[, C]) and one integer label each. "
             f"Received: {images.shape}, {labels.shape} {labels.dtype}"
         )
+    if images.dtype != np.uint8:
+        if not (images.dtype.kind == "f" and images.min() >= -1 and images.max() <= 1 and images.min() < 0):
+            raise ValueError(
+                "Images must be uint8, or float in [-1, 1] with -1 black. "
+                f"Received: {images.dtype} from {images.min():g} to {images.max():g}"
+            )
+        images = (images.astype("float32") + 1.0) * 127.5  # the range in which images are augmented
     return Dataset(images, labels.astype("int32"), num_classes or int(labels.max()) + 1)
 
 
@@ -75,11 +82,7 @@ def _from_batches(data, validation, num_classes):
     if validation is None or num_classes is None:
         raise ValueError("A PyDataset or tf.data.Dataset needs `validation` (images, labels) and `num_classes`")
     held = _from_arrays(validation, num_classes)
-    return Source(data, _float(held.images), held.labels, num_classes)
-
-
-def _float(images):
-    return to_float(images) if images.dtype == np.uint8 else images.astype("float32")
+    return Source(data, to_float(held.images), held.labels, num_classes)
 
 
 def count_batches(batches) -> int:

@@ -191,7 +191,9 @@ def _shorten(log, epochs):
     if log is None or not log.exists():
         return
     head, *rows = log.read_text().splitlines(keepends=True) or [""]
-    write_text(log, head + "".join(row for row in rows if int(row.split(",")[0]) < epochs))
+    kept = [row for row in rows if int(row.split(",")[0]) < epochs]
+    if len(kept) < len(rows):
+        write_text(log, head + "".join(kept))
 
 
 def _plain(value):

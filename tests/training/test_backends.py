@@ -27,7 +27,7 @@ class Slope(TwoBackendModel):
         x, y = data
         gradients, _ = self.gradients(lambda: (keras.ops.mean((self.slope * x - y) ** 2), None), [self.slope])
         self.optimizer.apply(gradients, [self.slope])
-        return {}
+        return {"slope": self.slope}
 
 x = np.arange(8, dtype="float32").reshape(8, 1)
 slopes = []
@@ -53,5 +53,5 @@ def test_a_step_on_two_replicas_is_the_step_on_one():
 def test_a_backend_without_a_train_step_is_named(monkeypatch):
     model = new_model()
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(RuntimeError, match="Training needs KERAS_BACKEND tensorflow or jax. Received: 'torch'"):
+    with pytest.raises(RuntimeError, match=r"Training needs KERAS_BACKEND tensorflow or jax\. Received: 'torch'"):
         model.train_step(batches()[0])

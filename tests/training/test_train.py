@@ -1,6 +1,7 @@
 """`keras_ddpm.train`: three lines in a notebook, on whatever the user has; nothing is chosen on test images."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -27,6 +28,10 @@ def toy(n=80):
     images = random.integers(0, 256, (n, 8, 8, 1)).astype("uint8")
     images[labels == 0, :4], images[labels == 1, 4:], images[labels == 2, :, :4] = 0, 255, 128
     return images, labels
+
+
+def with_epochs(epochs):
+    return dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=epochs))
 
 
 def as_floats(images):
@@ -83,14 +88,11 @@ def test_a_run_is_resumed_and_a_finished_one_is_left_alone(tmp_path):
     keras_ddpm.train(TINY, tmp_path, **given)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
     for epochs in (1, 2):
-        shorter = config.Config(
-            **{**vars(TINY), "training": config.TrainingConfig(**{**vars(TINY.training), "epochs": epochs})}
-        )
+        shorter = with_epochs(epochs)
         with pytest.raises(ValueError, match=rf"has 2 epochs: `epochs` must be more\. Received: {epochs}"):
             keras_ddpm.train(shorter, tmp_path, resume=True, **given)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
-    longer = config.Config(**{**vars(TINY), "training": config.TrainingConfig(**{**vars(TINY.training), "epochs": 3})})
-    keras_ddpm.train(longer, tmp_path, resume=True, **given)
+    keras_ddpm.train(with_epochs(3), tmp_path, resume=True, **given)
     assert [row["epoch"] for row in csv.DictReader((tmp_path / "log.csv").open())] == ["0", "1", "2"]
 
 
@@ -100,7 +102,11 @@ def test_a_run_is_resumed_and_a_finished_one_is_left_alone(tmp_path):
         (lambda x, y: {"data": (x, y[:-1])}, "must be images .* and one integer label each"),
         (lambda x, y: {"data": (x, y / 1.0)}, "must be images .* and one integer label each"),
         (lambda x, y: {"data": (x[:10], y[:10])}, r"`validation_images` must be in 1\.\.9"),
-        (lambda x, y: {"data": (as_floats(x) + 1, y)}, r"must be in \[-1, 1\]"),
+        (
+            lambda x, y: {"data": ((as_floats(x) + 1) / 2, y)},
+            r"or float in \[-1, 1\] with -1 black\. Received: float32 fr",
+        ),
+        (lambda x, y: {"data": (x.astype("int32"), y)}, "Images must be uint8, or float"),
         (lambda x, y: {"data": (x, y), "validation": (x[:, :4], y)}, r"Validation images must be \(8, 8, 1\)"),
         (lambda x, y: {"data": tf_dataset(x, y)}, "needs `validation`.*and `num_classes`"),
         (
