@@ -59,7 +59,7 @@ def images_per_second(generator, w, batch: int, *, at_least: float) -> float:
 
     draw()
     drawn, start = 0, time.perf_counter()
-    while time.perf_counter() - start < at_least:
+    while not drawn or time.perf_counter() - start < at_least:
         draw()
         drawn += batch
     return drawn / (time.perf_counter() - start)

@@ -15,6 +15,8 @@ split.
 import csv
 import dataclasses
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tyro
@@ -136,7 +138,7 @@ def ended(rows: list[dict[str, float]], training: config.TrainingConfig) -> bool
     return len(rows) >= training.epochs or (patience is not None and late >= patience)
 
 
-def trained(work, name: str, options: Options, *args):
+def trained(work: Callable, name: str, options: Options, *args) -> Any:
     """What `work(folder, *args)` returns for an arm, which is trained first; None if it may not be trained."""
     folder = train(name, options)
     return None if folder is None else work(folder, *args)

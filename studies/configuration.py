@@ -19,6 +19,7 @@ from keras_ddpm.compiled import compiled
 from keras_ddpm.data import pictures
 from keras_ddpm.evaluation import drawing
 from keras_ddpm.files import atomic
+from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
 from studies import arms, study
 
@@ -98,17 +99,23 @@ def plot_loss(path: pathlib.Path, log: list[dict]) -> None:
 # Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.
 
 
-def standard(x_0, training, alpha, sigma, noise):
+def standard(
+    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
     """N(0, I), as the report has it."""
     return noise
 
 
-def matched(x_0, training, alpha, sigma, noise):
+def matched(
+    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
     """A Gaussian with q(x_T)'s mean and variance in each pixel; it holds no digit."""
     return alpha * training.mean(axis=0) + np.sqrt(alpha**2 * training.var(axis=0) + sigma**2) * noise
 
 
-def marginal(x_0, training, alpha, sigma, noise):
+def marginal(
+    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
     """q(x_T | digit): training images of the digits asked for, noised."""
     return alpha * x_0 + sigma * noise
 
@@ -116,7 +123,9 @@ def marginal(x_0, training, alpha, sigma, noise):
 STARTS = {"standard": standard, "matched": matched, "marginal": marginal}
 
 
-def draw_from(generator, x_T: np.ndarray, labels: np.ndarray, w: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+def draw_from(
+    generator: Generator, x_T: np.ndarray, labels: np.ndarray, w: np.ndarray, seeds: np.ndarray
+) -> np.ndarray:
     """Draw as `generator.sample` does, with the noise of the same seeds in the steps, but from a given x_T.
 
     Args:
@@ -178,7 +187,7 @@ def validation_noise(folder: pathlib.Path, judge: study.Judge, *, draws: int = 1
     }
 
 
-def one_loss(images: np.ndarray, labels: np.ndarray, generator, seed: int) -> float:
+def one_loss(images: np.ndarray, labels: np.ndarray, generator: Generator, seed: int) -> float:
     """The validation loss of a network over uint8 images, with the times and noise of a seed."""
     from keras_ddpm.training.ddpm import DDPM
     from keras_ddpm.training.validation import validation_set

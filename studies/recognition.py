@@ -17,6 +17,7 @@ from keras_ddpm.evaluation.measure import recognition_section
 from keras_ddpm.evaluation.page import plots
 from keras_ddpm.evaluation.probes.frames import Frames, forward_frames, reverse_frames
 from keras_ddpm.files import write_text
+from keras_ddpm.generator import Generator
 from studies import arms, study
 
 N, STEPS = 200, 100
@@ -59,7 +60,7 @@ def recognise(
 
 
 def both_ways(
-    generator, images: np.ndarray, labels: np.ndarray, w: float, *, seed: int, first: int
+    generator: Generator, images: np.ndarray, labels: np.ndarray, w: float, *, seed: int, first: int
 ) -> dict[str, Frames]:
     """Frames of the forward process of real images, and of the reverse process of as many drawn ones.
 

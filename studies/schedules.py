@@ -71,14 +71,15 @@ def measure(
 def numbers(folder: pathlib.Path, threshold: str, w: float) -> study.Figures:
     """The largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how an error of eps grows in x_0."""
     generator = presets.load_preset(folder, threshold=threshold)
-    digit, w = np.arange(50) % 10, np.full(50, w)
-    traces, steps, last = drawing.follow(generator, drawing.draw_path(generator, digit, w, np.arange(50)), digit, w)
+    digit, strength = np.arange(50) % 10, np.full(50, w)
+    path = drawing.draw_path(generator, digit, strength, np.arange(50))
+    traces, steps, last = drawing.follow(generator, path, digit, strength)
     largest = {name: np.abs(trace).reshape(len(trace), -1).max(axis=1) for name, trace in traces.items()}
     return {
         "steps": steps,
         "mu_largest": largest["mu"],
         "x_0_largest": largest["x_0"],
-        "diagnosis": health.diagnose(traces, steps=steps, alpha_bar_end=last),
+        "diagnosis": health.diagnose(traces, steps=steps.tolist(), alpha_bar_end=last),
         "terminal_alpha_bar": last,
         "gain_of_eps_in_x_0": np.sqrt((1 - last) / last) if last else None,
     }

@@ -13,6 +13,7 @@ import numpy as np
 from keras_ddpm import presets
 from keras_ddpm.config import SamplingConfig
 from keras_ddpm.data import pictures
+from keras_ddpm.generator import Generator
 from keras_ddpm.guidance import within
 from keras_ddpm.samplers import SAMPLERS
 from studies import study
@@ -46,7 +47,7 @@ def plot(results: study.Results, steps: Sequence[int], options: study.Options) -
     """Plot each sampler's Fréchet distance, the mean of the seeds, against the network calls."""
     rows = results.content["rows"]
 
-    def mean(figure, sampler, count):
+    def mean(figure: str, sampler: str, count: int) -> float:
         return study.spread([rows[f"{sampler} {count} seed={seed}"] for seed in seeds(count, options)], figure)[0]
 
     calls = [mean("calls", "ddpm", count) for count in steps]  # alike for all samplers
@@ -65,10 +66,11 @@ def measure(
     return {**judge.figures(images), "calls": calls(generator, sampling), "seconds": seconds / judge.n}
 
 
-def calls(generator, sampling: SamplingConfig) -> int:
+def calls(generator: Generator, sampling: SamplingConfig) -> int:
     """Network calls for one image: one a step, two where guided."""
     strength = within(sampling.guidance_interval, generator.diffusion)
-    return int(len(generator.times) + (np.array(strength(sampling.w, generator.times)) != 1).sum())
+    w = np.broadcast_to(strength(sampling.w, generator.times), generator.times.shape)
+    return int(len(w) + (w != 1).sum())
 
 
 if __name__ == "__main__":

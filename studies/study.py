@@ -26,6 +26,7 @@ from keras_ddpm.evaluation.judges.digit_clip import load_digit_clip
 from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
+from keras_ddpm.generator import Generator
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 ROWS = "rows.json"
@@ -118,7 +119,11 @@ class Results:
     def __init__(self, name: str, options: Options, **settings):
         self.name, self.path = name, options.results / name / ROWS
         settings = json.loads(json.dumps(settings | {"dataset": options.dataset}))
-        self.content = {"command": f"python -m studies.{name}{options.flags()}", "settings": settings, "rows": {}}
+        self.content: dict[str, Any] = {
+            "command": f"python -m studies.{name}{options.flags()}",
+            "settings": settings,
+            "rows": {},
+        }
         if self.path.is_file():
             before = json.loads(self.path.read_text())
             if before["settings"] != settings:
@@ -142,7 +147,7 @@ class Results:
             print(f"{self.name}: {name} ({took['row_seconds']} s)", flush=True)
         return self.content["rows"][name]
 
-    def note(self, name: str, value) -> None:
+    def note(self, name: str, value: Any) -> None:
         """Keep something that belongs to no single row."""
         self.content[name] = _plain(value)
         self.write()
@@ -168,11 +173,11 @@ class Judge:
     """
 
     def __init__(self, options: Options, n: int):
-        self.train, self.test = (data.load(options.dataset, split)[:2] for split in ("train", "test"))
+        self.train, self.test = (_pair(data.load(options.dataset, split)) for split in ("train", "test"))
         self.n, self.labels = n, self.test[1][:n]
         self.classifier = memoize(load_classifier())
         self.clip = load_digit_clip()
-        reference = tuple(array[:n] for array in self.train)
+        reference = (self.train[0][:n], self.train[1][:n])
         self.metrics = bind(reference=reference, training=self.train[0], classifier=self.classifier)
 
     def figures(self, images: np.ndarray) -> Figures:
@@ -194,8 +199,18 @@ class Judge:
         return self.figures(self.test[0][: self.n])
 
 
-def draw(generator, labels: np.ndarray, w, *, seed: int = 0) -> tuple[np.ndarray, float]:
-    """uint8 images (N, H, W, C), image i with seed `seed` + i, and the seconds they took."""
+def draw(generator: Generator, labels: np.ndarray, w: Any, *, seed: int = 0) -> tuple[np.ndarray, float]:
+    """Draw one image for each label, image i with seed `seed` + i.
+
+    Args:
+        generator: `Generator`.
+        labels: int (N,).
+        w: float, or (N,).
+        seed: Seed of the first image.
+
+    Returns:
+        uint8 images (N, H, W, C), and the seconds they took.
+    """
     start = time.perf_counter()
     images = generator.sample(labels, w, seed + np.arange(len(labels)))["image"]
     return data.to_uint8(images), time.perf_counter() - start
@@ -224,6 +239,10 @@ def spread(rows: Iterable[Figures], figure: str) -> tuple[float, float]:
     if not values:
         raise ValueError(f"There are no rows to take {figure!r} from")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _pair(dataset: data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return dataset.images, dataset.labels
 
 
 def _plain(value):
