@@ -23,6 +23,8 @@ from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
 from studies import arms, study
 
+Array = np.ndarray
+
 N = 200
 SETTINGS = {
     "report": ("report", {}),
@@ -99,23 +101,17 @@ def plot_loss(path: pathlib.Path, log: list[dict]) -> None:
 # Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.
 
 
-def standard(
-    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
+def standard(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """N(0, I), as the report has it."""
     return noise
 
 
-def matched(
-    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
+def matched(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """A Gaussian with q(x_T)'s mean and variance in each pixel; it holds no digit."""
     return alpha * training.mean(axis=0) + np.sqrt(alpha**2 * training.var(axis=0) + sigma**2) * noise
 
 
-def marginal(
-    x_0: np.ndarray, training: np.ndarray, alpha: np.ndarray, sigma: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
+def marginal(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """q(x_T | digit): training images of the digits asked for, noised."""
     return alpha * x_0 + sigma * noise
 
@@ -123,9 +119,7 @@ def marginal(
 STARTS = {"standard": standard, "matched": matched, "marginal": marginal}
 
 
-def draw_from(
-    generator: Generator, x_T: np.ndarray, labels: np.ndarray, w: np.ndarray, seeds: np.ndarray
-) -> np.ndarray:
+def draw_from(generator: Generator, x_T: Array, labels: Array, w: Array, seeds: Array) -> Array:
     """Draw as `generator.sample` does, with the noise of the same seeds in the steps, but from a given x_T.
 
     Args:
