@@ -1,4 +1,4 @@
-"""Studies: the page says what the files say, rows are comparable, and a study goes on where it stopped."""
+"""Studies: the page agrees with the files, rows are comparable, and a study continues where it stopped."""
 
 import copy
 import dataclasses
@@ -10,13 +10,13 @@ import sys
 
 import numpy as np
 import pytest
-from keras_ddpm.arguments import parse_values
 
-from keras_ddpm import presets
+from keras_ddpm import data, presets
 from keras_ddpm.config import TrainingConfig
+from keras_ddpm.noise import split_seed
 from studies import arms, claims, configuration, guidance, page, steps, study
 
-QUICK = study.Options(quick=True)
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def results():
 
 
 def config(name):
-    return parse_values(None, arms.flags(name, study.Options())).values
+    return arms.configuration(name, study.Options())
 
 
 def differences(one, other):
@@ -37,6 +37,21 @@ def differences(one, other):
 
 def test_the_page_and_the_files_say_the_same(results):
     assert page.PAGE.read_text() == page.render(results), "run: python -m studies.page"
+
+
+@pytest.mark.parametrize("name", page.STUDIES)
+def test_a_folder_of_results_shows_its_rows_and_pictures(name, results):
+    folder = study.RESULTS / name
+    readme = page.render_folder(name, results[name], page.pictures_of(folder))
+    assert (folder / "README.md").read_text() == readme, "run: python -m studies.page"
+    assert results[name]["command"] in readme
+    assert all(f"({picture.name})" in readme for picture in folder.iterdir() if picture.suffix in (".png", ".svg"))
+
+
+def test_every_study_and_folder_of_results_is_in_the_index():
+    index = (study.RESULTS.parent / "README.md").read_text()
+    assert {path.name for path in study.RESULTS.iterdir()} == set(page.STUDIES)
+    assert all(f"](results/{name}/" in index and f"studies.{name}" in index for name in page.STUDIES)
 
 
 def test_the_page_shows_pictures_that_are_there():
@@ -93,17 +108,17 @@ def test_a_study_does_only_what_is_left_to_do(tmp_path):
     again.row("a", work, 1)
     again.row("b", work, 2)
     assert done == [1, 2]
-    rows = json.loads((tmp_path / "steps.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "steps" / "rows.json").read_text())["rows"]
     assert rows["a"]["value"] == 1 and rows["a"]["nothing"] is None and rows["b"]["machine"]
 
 
 def test_rows_of_other_settings_are_not_lost(tmp_path):
     study.Results("steps", study.Options(out=tmp_path), n=3).row("a", dict)
-    before = (tmp_path / "steps.json").read_bytes()
+    before = (tmp_path / "steps" / "rows.json").read_bytes()
     for options, n in [(study.Options(out=tmp_path), 4), (study.Options(out=tmp_path, dataset="other.npz"), 3)]:
         with pytest.raises(ValueError, match="other settings"):
             study.Results("steps", options, n=n)
-    assert (tmp_path / "steps.json").read_bytes() == before
+    assert (tmp_path / "steps" / "rows.json").read_bytes() == before
 
 
 def test_a_file_says_the_flags_that_made_it(tmp_path):
@@ -121,7 +136,7 @@ def test_a_training_has_ended_after_its_epochs_or_its_patience(losses, expected)
     assert arms.ended([{"val_loss": loss} for loss in losses], training) is expected
 
 
-def test_a_row_that_cannot_be_had_is_left_out(tmp_path):
+def test_a_row_whose_training_is_missing_is_left_out(tmp_path):
     results = study.Results("steps", study.Options(out=tmp_path))
     assert results.row("untrained", lambda: None) is None
     assert not results.path.exists() and "untrained" not in results.content["rows"]
@@ -144,8 +159,8 @@ def test_the_grids_of_a_training_are_kept_by_epoch(tmp_path):
         (tmp_path / "grids" / f"epoch_{epoch:03d}.png").write_bytes(bytes([epoch]))
     results = study.Results("configuration", study.Options(out=tmp_path))
     configuration.keep_grids(results, tmp_path)
-    kept = {path.name: path.read_bytes() for path in tmp_path.glob("configuration_*.png")}
-    assert kept == {"configuration_epoch_3.png": b"\x03", "configuration_epoch_6.png": b"\x06"}
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "configuration").iterdir()}
+    assert kept == {"epoch_3.png": b"\x03", "epoch_6.png": b"\x06"}
 
 
 @pytest.mark.parametrize("precision, expected", [(0.0, "yes"), (0.3, "in part"), (0.9, "no")])
@@ -167,13 +182,39 @@ def test_what_is_not_of_one_row_is_kept(tmp_path):
     study.Results("guidance", options, n=3).note("w_of_digit", np.float32([1.5, 2]))
     again = study.Results("guidance", options, n=3)
     again.row("a", dict)
-    assert json.loads((tmp_path / "guidance.json").read_text())["w_of_digit"] == [1.5, 2.0]
+    assert json.loads((tmp_path / "guidance" / "rows.json").read_text())["w_of_digit"] == [1.5, 2.0]
+
+
+def test_an_error_of_a_study_is_one_line():
+    command = [sys.executable, "-m", "studies.steps", "--quick", "--preset", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: `preset` must be")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_default_model_with_a_w_for_each_digit_is_refused_before_any_work():
     options = study.Options(preset="mnist_w_of_digit")
     with pytest.raises(ValueError, match="`preset` must have one w for all digits"):
         options.model()
+
+
+def test_an_arm_learns_from_the_training_split_and_is_validated_on_test_images(tmp_path, monkeypatch):
+    called, sizes = {}, {"train": 7, "test": 5}
+    splits = {name: data.Dataset(np.full((n, 28, 28, 1), n), np.zeros(n), 10) for name, n in sizes.items()}
+    monkeypatch.setattr(arms.data, "load", lambda dataset, split: splits[split])
+    monkeypatch.setattr(arms.keras_ddpm, "train", lambda config, out, **given: called.update(given))
+    arms.train("cosine", study.Options(runs=tmp_path))
+    assert called["data"] is splits["train"] and called["num_classes"] == 10
+    assert np.array_equal(called["validation"][0], splits["test"].images)
+
+
+def test_drawing_from_the_noise_of_the_seeds_is_sampling(small_preset):
+    generator, digit, seeds = presets.load_preset(small_preset), np.array([3, 0, 7]), np.array([5, 6, 2**40])
+    x_T = np.asarray(generator.noise(split_seed(seeds), 0))
+    w = np.full(3, 2.0, "float32")
+    drawn = configuration.draw_from(generator, x_T, digit, w, seeds)
+    np.testing.assert_allclose(drawn, generator.sample(digit, w, seeds)["image"], atol=2e-4)
+    assert np.abs(configuration.draw_from(generator, x_T[::-1], digit, w, seeds) - drawn).max() > 0.01
 
 
 def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
@@ -224,6 +265,6 @@ def test_the_preset_with_a_w_for_each_digit_has_those_that_were_chosen(results):
 @pytest.mark.parametrize("name", page.STUDIES)
 def test_a_quick_study_runs_and_writes(name, tmp_path):
     command = [sys.executable, "-m", f"studies.{name}", "--quick", "--out", str(tmp_path)]
-    subprocess.run([*command, "--runs", "runs/quick"], check=True, cwd=pathlib.Path(__file__).parent.parent)
-    content = json.loads((tmp_path / f"{name}.json").read_text())
+    subprocess.run([*command, "--runs", "runs/quick"], check=True, cwd=ROOT)
+    content = json.loads((tmp_path / name / "rows.json").read_text())
     assert content["rows"] and content["command"] == f"python -m studies.{name} --quick"
