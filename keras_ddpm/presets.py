@@ -16,6 +16,7 @@ import platform
 
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
+from keras_ddpm.sampling_request import check_baked_w
 from keras_ddpm.weights import read_weights
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
@@ -129,9 +130,17 @@ def load_network(preset="mnist"):
 
 
 def with_sampling(config, **sampling):
-    """The configuration with some fields of its `SamplingConfig` replaced; None leaves a field."""
+    """The configuration with some fields of its `SamplingConfig` replaced; None leaves a field.
+
+    Raises:
+        ValueError: for a w where guidance is baked in, or steps or a sampler that a few-step model was not trained for.
+    """
     given = {name: value for name, value in sampling.items() if value is not None}
-    return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **given))
+    sampling = dataclasses.replace(config.sampling, **given)
+    if sampling.guidance == "none":
+        check_baked_w(given.get("w"), config.sampling.w)
+    configuration.check_steps(sampling)
+    return dataclasses.replace(config, sampling=sampling)
 
 
 def build_network(config, image_shape, num_classes, *, dtype=None):

@@ -31,7 +31,9 @@ def for_run(config, out, generator):
         ValueError: if the configuration's `w` is neither one number nor one for each class.
     """
     w = w_of_class(config.sampling.w, generator.network.num_classes)
-    training, run = config.training, [StopOnNonFinite(), BestWeights(out / WEIGHTS)]
+    training = config.training
+    keep = BestWeights if training.objective == "diffusion" else LastWeights
+    run = [StopOnNonFinite(), keep(out / WEIGHTS)]
     if training.plateau_patience is not None:
         run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
     if training.stop_patience is not None:
@@ -133,6 +135,24 @@ class BestWeights(keras.callbacks.Callback):
         if logs["val_loss"] < self.best:
             self.best = float(logs["val_loss"])
             write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1, "val_loss": self.best})
+
+
+class LastWeights(keras.callbacks.Callback):
+    """Writes the averaged network's weights after each epoch.
+
+    A few-step model's validation loss does not tell how good its images are; with a learning rate that falls to zero
+    the last weights are the best.
+
+    Args:
+        path: File to write, ending in `.weights.h5`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = pathlib.Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1})
 
 
 class SampleGrid(keras.callbacks.Callback):
