@@ -156,7 +156,9 @@ def check_steps(sampling):
         return
     if sampling.steps not in sampling.trained_steps:
         allowed = list(sampling.trained_steps)
-        raise ValueError(f"`steps` must be one of {allowed}, which this model was trained for. Received: {sampling.steps!r}")
+        raise ValueError(
+            f"`steps` must be one of {allowed}, which this model was trained for. Received: {sampling.steps!r}"
+        )
     if sampling.sampler != "consistency":
         raise ValueError(f"`sampler` must be 'consistency' for this few-step model. Received: {sampling.sampler!r}")
 

@@ -153,7 +153,10 @@ def from_file(config: str) -> tuple[Config, ...]:
         raise ValueError(f"{str(path)!r} must be a Python file with get_config(): {error!r}") from error
     stages = found if isinstance(found, tuple) else (found,)
     if not stages or not all(isinstance(stage, Config) for stage in stages):
-        raise ValueError(f"get_config() in {str(path)!r} must return a keras_ddpm.Config, or several. Received: {found!r:.60}")
+        raise ValueError(
+            f"get_config() in {str(path)!r} must return a keras_ddpm.Config, or a tuple of them. "
+            f"Received: {found!r:.60}"
+        )
     return stages
 
 

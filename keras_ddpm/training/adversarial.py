@@ -17,6 +17,8 @@ Reference: Huang et al., "The GAN is dead; long live the GAN!", arXiv 2501.05441
 model as the generator), arXiv 2506.09376; Reed et al. (wrong labels), arXiv 1605.05396.
 """
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -109,42 +111,41 @@ class AdversarialTuning(DDPM):
 
     def learn(self, data):
         x_0, label = data[0], ops.cast(as_dict(data[1])["label"], "int32")
-        real = self.discriminator(x_0, label)
-
-        def generate():
-            fakes, distances = self(x_0, label, training=True)
-            shown = ops.clip(fakes, -1.0, 1.0)
-            margin = real - self.discriminator(shown, label)
-            beyond = ops.mean(ops.sum(ops.square(fakes - shown), axis=(1, 2, 3)))
-            anchor = ops.sum(distances) / ops.cast(ops.shape(x_0)[0], "float32")
-            loss = ops.mean(ops.softplus(margin))
-            whole = loss + OVERSHOOT * beyond + self.anchor * anchor
-            return self.optimizer.scale_loss(whole), (shown, loss, anchor)
-
-        ours, theirs = self.network.trainable_variables, self.discriminator.trainable_variables
-        gradients, (fakes, loss, anchor) = self.gradients(generate, ours)
-        fakes = ops.stop_gradient(fakes)
-        others, found = self.gradients(lambda: self.discriminate(x_0, fakes, label), theirs)
-        self.optimizer.apply([*gradients, *others], [*ours, *theirs])
+        gradients, logs = self.gradients(lambda: self.game(x_0, label), self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
         self.update_ema(self.optimizer.iterations)
-        return self.tracked({**found, "loss": loss, "anchor": anchor})
+        return self.tracked(logs)
 
-    def discriminate(self, x_0, fakes, label):
-        """The discriminator's loss, and what to log of it."""
+    def game(self, x_0, label):
+        """A loss whose gradient moves each network by its own, and the logs.
 
-        def score(images):
-            features = self.discriminator.features(images)
-            return self.discriminator.score(features, label), features
+        The generator's gradient goes through grad D(fake), which R2 computes anyway: the product with the fakes stands
+        for the loss. So each network is run once.
+        """
+        fakes, distances = self(x_0, label, training=True)
+        shown = ops.clip(fakes, -1.0, 1.0)
+        slope, scores, features = input_gradient(
+            functools.partial(self.scores, label=ops.concatenate([label, label])),
+            ops.concatenate([x_0, ops.stop_gradient(shown)]),
+        )
+        real, fake = ops.split(scores, 2)
+        margin, penalty = real - fake, 2.0 * ops.mean(_squared(slope))
+        wrong = (
+            label + keras.random.randint(ops.shape(label), 1, self.num_classes, seed=self.seeds)
+        ) % self.num_classes
+        named = real - self.discriminator.score(ops.split(features, 2)[0], wrong)
+        theirs = ops.mean(ops.softplus(-margin) + self.mismatch * ops.softplus(-named)) + 0.5 * self.gamma * penalty
+        pull = ops.reshape(ops.sigmoid(margin), (-1, 1, 1, 1)) * ops.split(slope, 2)[1]
+        anchor = ops.sum(distances) / ops.cast(ops.shape(x_0)[0], "float32")
+        ours = OVERSHOOT * ops.mean(_squared(fakes - shown)) + self.anchor * anchor
+        ours = ours - ops.mean(ops.sum(shown * ops.stop_gradient(pull), axis=(1, 2, 3)))
+        values = (ops.mean(ops.softplus(margin)), theirs, ops.mean(margin), penalty, anchor)
+        return self.optimizer.scale_loss(ours + theirs), dict(zip(TRACKED, values))
 
-        slope, real, features = input_gradient(score, x_0)
-        fake_slope, fake, _ = input_gradient(score, fakes)
-        penalty = sum(ops.mean(ops.sum(ops.square(s), axis=(1, 2, 3))) for s in (slope, fake_slope))
-        shift = keras.random.randint(ops.shape(label), 1, self.num_classes, seed=self.seeds)
-        wrong = self.discriminator.score(features, (label + shift) % self.num_classes)
-        game, named = (ops.mean(ops.softplus(other - real)) for other in (fake, wrong))
-        loss = game + self.mismatch * named + 0.5 * self.gamma * penalty
-        logs = {"loss_discriminator": loss, "margin": ops.mean(real - fake), "penalty": penalty}
-        return self.optimizer.scale_loss(loss), logs
+    def scores(self, images, label):
+        """D of images, and their features."""
+        features = self.discriminator.features(images)
+        return self.discriminator.score(features, label), features
 
     def measure(self, data):
         """The averaged network's loss and margin on held-out images, by one call each."""
@@ -164,6 +165,11 @@ class AdversarialTuning(DDPM):
     def get_config(self) -> dict:
         names = ("calls", "gamma", "mismatch", "renoised", "noised", "anchor")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _squared(images):
+    """|x|^2 of each image: (B, H, W, C) -> (B,)."""
+    return ops.sum(ops.square(images), axis=(1, 2, 3))
 
 
 def _share(B, share):

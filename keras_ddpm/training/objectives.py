@@ -41,9 +41,7 @@ def _diffusion(network, diffusion, config, steps, common):
 
 def _consistency(network, diffusion, config, steps, common):
     ours = config.few_step
-    return ConsistencyTuning(
-        network, diffusion, steps=steps, halvings=ours.halvings, at_noise=ours.at_noise, **common
-    )
+    return ConsistencyTuning(network, diffusion, steps=steps, halvings=ours.halvings, at_noise=ours.at_noise, **common)
 
 
 def _adversarial(network, diffusion, config, steps, common):

@@ -82,12 +82,16 @@ def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
 
 def _train(config, out, *, init, data, validation, num_classes, resume):
     training = config.training
+    if training.objective != "diffusion" and init is None:
+        raise ValueError(
+            f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
+        )
     keras.utils.set_random_seed(training.seed)
     source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
 
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-    if init is not None:
+    if init is not None and not (resume and (out / callbacks.STATE).exists()):
         read_weights(network, presets.weights_file(init))
     model = make_model(network, diffusion, config, steps=training.epochs * sources.count_batches(source.batches))
 
