@@ -72,7 +72,7 @@ def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
         ValueError: if there are none, two have one name, or their network or diffusion differ.
     """
     stages = tuple(stages)
-    names = [stage.name for stage in stages]
+    names = [stage.name if isinstance(stage, Config) else stage for stage in stages]
     if not stages or not all(isinstance(stage, Config) for stage in stages) or len(set(names)) < len(names):
         raise ValueError(f"A recipe must be `Config`s of different names, at least one. Received: {names}")
     if len({(stage.network, stage.diffusion) for stage in stages}) > 1:
