@@ -23,11 +23,11 @@ import matplotlib
 import numpy as np
 import tensorflow as tf
 import tyro
-from serving.client.bench import measure
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks import local_server, machine
 from serving.client import Client
+from serving.client.bench import measure
 
 
 @dataclasses.dataclass(frozen=True)

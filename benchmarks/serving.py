@@ -19,12 +19,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro
-from serving.client.bench import Result, measure
 
 import keras_ddpm
 from benchmarks import local_server, machine
 from export import versions
 from serving.client import Client
+from serving.client.bench import Result, measure
 from serving.local_server.servable import Servable
 
 CLIENTS = (1, 4, 16)

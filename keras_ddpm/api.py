@@ -3,7 +3,7 @@
 import functools
 
 from keras_ddpm import presets
-from keras_ddpm.sampling_request import check_request
+from keras_ddpm.sampling_request import check_baked_w, check_request
 
 
 def sample(
@@ -41,6 +41,9 @@ def sample(
         (3, 28, 28)
     """
     settings, image_shape, num_classes = presets.read_config(preset)
+    if settings.sampling.guidance == "none":
+        check_baked_w(w, settings.sampling.w)
+    presets.with_sampling(settings, sampler=sampler, steps=steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     from keras_ddpm.data import to_uint8
     from keras_ddpm.generator import Generator

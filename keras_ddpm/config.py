@@ -51,6 +51,10 @@ class DiffusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
+    objective: Literal["diffusion", "consistency", "adversarial"] = "diffusion"
+    """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md)."""
+    init: str | None = None
+    """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
     epochs: int = 18
     batch_size: int = 128
     learning_rate: float = 2e-3
@@ -89,6 +93,26 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class FewStepConfig:
+    """What the objectives consistency and adversarial read. See `training.consistency` and `training.adversarial`."""
+
+    halvings: int = 5
+    """How often the distance between the two times of the consistency loss is halved during the run."""
+    at_noise: float = 0.25
+    """Share of the images that the consistency loss sees as pure noise, which is where one call starts."""
+    gamma: float = 0.1
+    """Weight of the discriminator's gradient penalties, R1 + R2."""
+    mismatch: float = 0.5
+    """Weight of real images under a wrong label, which the discriminator learns to tell from the right one."""
+    renoised: float = 0.25
+    """Share of the images that are later calls, on outputs of the first with new noise."""
+    noised: float = 0.125
+    """Share of the images that are later calls, on real images with noise."""
+    anchor: float = 0.1
+    """Weight of the distance from those real images."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
 
@@ -102,6 +126,8 @@ class SamplingConfig:
     threshold: Literal["static", "dynamic", "none"] = "static"
     eta: float = 0.0
     """Noise of DDIM, 0 ... 1; other samplers do not read it."""
+    trained_steps: tuple[int, ...] | None = None
+    """The numbers of steps that a few-step model was trained for; None: any."""
 
     def __post_init__(self):
         values = self.w if isinstance(self.w, tuple) else (self.w,)
@@ -118,6 +144,7 @@ class Config:
     network: NetworkConfig = NetworkConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     training: TrainingConfig = TrainingConfig()
+    few_step: FewStepConfig = FewStepConfig()
     sampling: SamplingConfig = SamplingConfig()
 
 
@@ -130,6 +157,23 @@ def choose(choices, name, what):
     if name not in choices:
         raise ValueError(f"`{what}` must be one of {sorted(choices)}. Received: {name!r}")
     return choices[name]
+
+
+def check_steps(sampling):
+    """Raise for steps, or a sampler, that a few-step model was not trained for.
+
+    Raises:
+        ValueError: naming what it was trained for.
+    """
+    if sampling.trained_steps is None:
+        return
+    if sampling.steps not in sampling.trained_steps:
+        allowed = list(sampling.trained_steps)
+        raise ValueError(
+            f"`steps` must be one of {allowed}, which this model was trained for. Received: {sampling.steps!r}"
+        )
+    if sampling.sampler != "consistency":
+        raise ValueError(f"`sampler` must be 'consistency' for this few-step model. Received: {sampling.sampler!r}")
 
 
 def to_json(config):
@@ -145,9 +189,28 @@ def from_json(text):
     """
     try:
         values = json.loads(text)
+        values = {"few_step": {}} | values  # older files lack it
         return _build(Config, {field.name: values[field.name] for field in dataclasses.fields(Config)})
     except (TypeError, AttributeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no configuration of keras_ddpm: {error}") from error
+
+
+def recipe_to_json(stages):
+    """The stages of a recipe as a JSON text."""
+    return json.dumps([dataclasses.asdict(stage) for stage in stages], indent=2) + "\n"
+
+
+def recipe_from_json(text):
+    """The stages that `recipe_to_json` wrote: a tuple of configurations.
+
+    Raises:
+        ValueError: if the text is no such JSON.
+    """
+    try:
+        stages = json.loads(text)
+        return tuple(from_json(json.dumps(stage)) for stage in [*stages])
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"This is no recipe of keras_ddpm: {error}") from error
 
 
 def _build(cls, values):

@@ -69,7 +69,7 @@ class Generator(keras.Model):
         self.network, self.diffusion = network, diffusion
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
         self.seeds = keras.random.SeedGenerator()
-        self.times = samplers.trailing_times(steps, levels=diffusion.levels)
+        self.times = samplers.times_of(sampler, steps, diffusion.schedule)
         self.columns = samplers.coefficients(sampler, diffusion.schedule, self.times)
         guidance(network, diffusion, {n: np.zeros(1, c.dtype) for n, c in self.conditions.items()}, self.nulls, 1.0)
         self.compile(jit_compile=keras.backend.backend() == "jax")

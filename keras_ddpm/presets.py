@@ -16,6 +16,7 @@ import platform
 
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
+from keras_ddpm.sampling_request import check_baked_w
 from keras_ddpm.weights import read_weights, without_seal
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
@@ -133,9 +134,16 @@ def with_sampling(config, **sampling):
     """The configuration with some fields of its `SamplingConfig` replaced.
 
     None leaves a field, except `guidance_interval`, of which None is a value: guide at all noise levels.
+
+    Raises:
+        ValueError: for a w where guidance is baked in, or steps or a sampler that a few-step model was not trained for.
     """
     given = {name: value for name, value in sampling.items() if value is not None or name == "guidance_interval"}
-    return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **given))
+    replaced = dataclasses.replace(config.sampling, **given)
+    if replaced.guidance == "none":
+        check_baked_w(given.get("w"), config.sampling.w)
+    configuration.check_steps(replaced)
+    return dataclasses.replace(config, sampling=replaced)
 
 
 def build_network(config, image_shape, num_classes, *, dtype=None):

@@ -15,9 +15,11 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm.diffusion import posterior
-from keras_ddpm.schedules import Schedule
+from keras_ddpm.schedules import Schedule, levels
 from keras_ddpm.serialization import register
 
+FINE = 10_000  # times among which to look in a continuous schedule
+TINY = 1e-6
 Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -105,7 +107,26 @@ def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, b * (1 + half_over_r), -b * half_over_r, d], axis=-1)
 
 
+def consistency(alpha_t, sigma_t, alpha_s, sigma_s):
+    """Multistep consistency sampling: x_s = alpha_s x_0 + sigma_s noise, the estimate with new noise.
+
+    For networks whose first estimate is an image already (`training.consistency`, `training.adversarial`): the noise
+    makes room for the next call to mend it. It visits the times of `consistency_times`.
+
+    Args:
+        alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.
+
+    Returns:
+        float64 (S, 4).
+
+    Reference: Song et al., arXiv 2303.01469, algorithm 1.
+    """
+    nothing = np.zeros_like(alpha_t)
+    return np.stack([nothing, alpha_s, nothing, sigma_s], axis=-1)
+
+
 SAMPLERS: dict[str, Sampler] = {
+    "consistency": consistency,
     "ddpm": ddpm,
     "ddim": ddim,
     "dpm_solver_pp_2m": dpm_solver_pp_2m,
@@ -137,6 +158,37 @@ def trailing_times(steps: int, *, levels: int | None = None) -> np.ndarray:
     if levels is None:
         return 1.0 - np.arange(steps) / steps
     return np.round(np.arange(levels, 0, -levels / steps))[:steps] / levels
+
+
+def consistency_times(steps: int, schedule: Schedule) -> np.ndarray:
+    """The times of `consistency`: 1, then where the noise level sigma / alpha is 4.5 * 25^(-i / steps), i = 1, 2, ...
+
+    So the second of two calls starts at level 0.9, and the last three of four at 2, 0.9 and 0.4.
+
+    Args:
+        steps: Number of steps, at least 1; at most T of a discrete schedule.
+        schedule: Function t -> (alpha_t, sigma_t).
+
+    Returns:
+        float64 (steps,), decreasing from 1.
+
+    Raises:
+        ValueError: if `steps` is not an integer in this range.
+    """
+    trailing_times(steps, levels=levels(schedule))  # for its checks
+    count = levels(schedule) or FINE
+    times = np.arange(1, count + 1) / count
+    alpha, sigma = schedule(times)
+    found = np.log(np.maximum(sigma, TINY) / np.maximum(alpha, TINY))
+    wanted = np.log(4.5 * 25.0 ** (-np.arange(1, steps) / steps))
+    return np.append(1.0, times[np.abs(found - wanted[:, None]).argmin(axis=1)])
+
+
+def times_of(sampler: Sampler, steps: int, schedule: Schedule) -> np.ndarray:
+    """The times that a sampler visits: float64 (steps,), decreasing from 1."""
+    if sampler is consistency:
+        return consistency_times(steps, schedule)
+    return trailing_times(steps, levels=levels(schedule))
 
 
 def coefficients(sampler: Sampler, schedule: Schedule, times: np.ndarray) -> np.ndarray:

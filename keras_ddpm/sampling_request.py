@@ -66,6 +66,20 @@ def check_conditions(given: Mapping[str, Any], w, seed, *, conditions: Mapping[s
     return {name: spread[name] for name in conditions}, spread["w"], spread["seed"]
 
 
+def check_baked_w(w, own) -> None:
+    """Raise for another w than the one that a model without guidance was made for.
+
+    Args:
+        w: What is asked for; None for nothing.
+        own: The model's w.
+
+    Raises:
+        ValueError: naming the only w there is.
+    """
+    if w is not None and np.asarray(w).dtype.kind in "iuf" and np.any(np.asarray(w) != own):
+        raise ValueError(f"`w` must be {in_words(own)}, which is baked into this model, or None. Received: {w!r:.60}")
+
+
 def w_of_class(w, num_classes: int) -> np.ndarray:
     """The guidance of each class, of one for all or one for each.
 

@@ -29,7 +29,7 @@ class Sample:
     seed: int | None = None
     """Seed of the first image, 0 ... 2^63 - 1; the others follow. Default: fresh."""
     sampler: str | None = None
-    """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
+    """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
     preset: str = "mnist"

@@ -61,6 +61,33 @@ class TwoBackendModel(keras.Model):
         return function(loss, list(variables), self.variables)
 
 
+def input_gradient(function: Callable, x):
+    """The gradient of a function of images with respect to them; it can be differentiated again.
+
+    Args:
+        function: x (B, ...) -> (values (B,), each of its own image; anything else).
+        x: The images.
+
+    Returns:
+        The gradient (B, ...), the values, and what the function returned beside them.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            values, rest = function(x)
+        return tape.gradient(values, x), values, rest
+    import jax
+
+    def summed(x):
+        values, rest = function(x)
+        return values.sum(), (values, rest)
+
+    gradient, (values, rest) = jax.grad(summed, has_aux=True)(x)
+    return gradient, values, rest
+
+
 def _gradients_tensorflow(loss, variables, _):
     import tensorflow as tf
 

@@ -10,7 +10,7 @@ from keras_ddpm.data import pictures, to_uint8
 from keras_ddpm.files import write_text
 from keras_ddpm.presets import WEIGHTS
 from keras_ddpm.sampling_request import w_of_class
-from keras_ddpm.weights import read_weights, write_weights
+from keras_ddpm.weights import read_state, read_weights, write_weights
 
 STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
@@ -31,7 +31,9 @@ def for_run(config, out, generator):
         ValueError: if the configuration's `w` is neither one number nor one for each class.
     """
     w = w_of_class(config.sampling.w, generator.network.num_classes)
-    training, run = config.training, [StopOnNonFinite(), BestWeights(out / WEIGHTS)]
+    training = config.training
+    keep = BestWeights if training.objective == "diffusion" else LastWeights
+    run = [StopOnNonFinite(), keep(out / WEIGHTS)]
     if training.plateau_patience is not None:
         run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
     if training.stop_patience is not None:
@@ -135,6 +137,24 @@ class BestWeights(keras.callbacks.Callback):
             write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1, "val_loss": self.best})
 
 
+class LastWeights(keras.callbacks.Callback):
+    """Writes the averaged network's weights after each epoch.
+
+    A few-step model's validation loss does not tell how good its images are; with a learning rate that falls to zero
+    the last weights are the best.
+
+    Args:
+        path: File to write, ending in `.weights.h5`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = pathlib.Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1})
+
+
 class SampleGrid(keras.callbacks.Callback):
     """Draws a grid, one row a class, from the averaged weights and always the same seeds.
 
@@ -184,6 +204,16 @@ class LossCurve(keras.callbacks.Callback):
 def _random_states(model):
     """The states of all seed generators, which Keras leaves out of a weights file."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def epochs_done(folder: pathlib.Path) -> int:
+    """Finished epochs of the run in a folder; 0 if there is none.
+
+    Raises:
+        ValueError: if its state is damaged.
+    """
+    path = pathlib.Path(folder) / STATE
+    return read_state(path).get("epoch", 0) if path.exists() else 0
 
 
 def _shorten(log, epochs):

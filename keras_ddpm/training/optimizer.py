@@ -39,12 +39,13 @@ class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup, "cooldown": self.cooldown}
 
 
-def make_optimizer(training, steps):
+def make_optimizer(training, steps, *, betas=(0.9, 0.999)):
     """AdamW with clipped gradients.
 
     Args:
         training: `TrainingConfig`.
         steps: Number of optimizer steps of the whole run.
+        betas: Decays of the two moments.
 
     Returns:
         A Keras optimizer, with loss scaling under float16.
@@ -60,7 +61,12 @@ def make_optimizer(training, steps):
             raise ValueError("`plateau_patience` needs `learning_rate_schedule` 'constant'. Received: 'trapezoid'")
         rate = Trapezoid(rate, steps, warmup=training.warmup_steps, cooldown=training.cooldown)
     optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=training.weight_decay, global_clipnorm=training.clip_norm, epsilon=1e-8
+        rate,
+        weight_decay=training.weight_decay,
+        beta_1=betas[0],
+        beta_2=betas[1],
+        epsilon=1e-8,
+        global_clipnorm=training.clip_norm,
     )
     scaled = training.precision == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer

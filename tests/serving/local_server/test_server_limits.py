@@ -12,8 +12,7 @@ from bare_calls import calling, http, refused
 from small_model import request_arrays, write_model
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.client import errors
-from serving.client import Client
+from serving.client import Client, errors
 from serving.local_server import grpc_services, predict, server, tensors, version
 from serving.local_server.options import Options
 

@@ -17,11 +17,11 @@ import trustme
 from bare_calls import calling, http, refused
 from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
-from serving.client.errors import Unavailable
-from serving.client.tls import TLS
 from small_model import request_arrays, write_model
 
 from serving.client import Client
+from serving.client.errors import Unavailable
+from serving.client.tls import TLS
 from serving.local_server import program as server_program
 from serving.local_server import server, tls
 from serving.local_server.options import Options
