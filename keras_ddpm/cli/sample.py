@@ -52,7 +52,7 @@ class Sample:
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
-        settings = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        settings: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
         with _progress(digit.size) as bar:
             images = api.sample(digit, self.w, seed=seed, progress=bar.update, **settings)
         images = images[..., None] if images.ndim == 3 else images

@@ -5,7 +5,7 @@ import pathlib
 import runpy
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -115,7 +115,7 @@ def _stages(parsed: TrainingArguments) -> Config | tuple[Config, ...]:
     """The configuration that was asked for, with the stages before it, if there are any."""
     earlier = _recipe(_Where(parsed.config, parsed.out, parsed.values.name, parsed.resume))[:-1]
     last = parsed.values
-    shared = {"data": last.data, "network": last.network, "diffusion": last.diffusion}
+    shared: dict[str, Any] = {"data": last.data, "network": last.network, "diffusion": last.diffusion}
     return (*(dataclasses.replace(stage, **shared) for stage in earlier), last) if earlier else last
 
 
