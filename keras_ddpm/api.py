@@ -1,14 +1,23 @@
 """Sampling in one line: `keras_ddpm.sample(digit, w)`."""
 
 import functools
+from typing import Any
 
 from keras_ddpm import presets
 from keras_ddpm.sampling_request import check_baked_w, check_request
 
 
 def sample(
-    digit, w=None, *, seed=None, sampler=None, steps=None, preset="mnist", progress=None, return_seeds: bool = False
-):
+    digit: Any,
+    w: Any = None,
+    *,
+    seed: Any = None,
+    sampler=None,
+    steps=None,
+    preset="mnist",
+    progress=None,
+    return_seeds: bool = False,
+) -> Any:
     """Draw images of digits.
 
     Image i depends on its own digit, w and seed (and the preset, sampler and steps) and on nothing else: it is the same

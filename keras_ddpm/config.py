@@ -7,7 +7,7 @@ functions where they are used, by a dict whose error lists the choices.
 import dataclasses
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Config:
     sampling: SamplingConfig = SamplingConfig()
 
 
-def choose(choices, name, what):
+def choose(choices, name: str, what) -> Any:
     """The function that a name stands for.
 
     Raises:
@@ -159,7 +159,7 @@ def choose(choices, name, what):
     return choices[name]
 
 
-def check_steps(sampling):
+def check_steps(sampling) -> None:
     """Raise for steps, or a sampler, that a few-step model was not trained for.
 
     Raises:
@@ -176,12 +176,12 @@ def check_steps(sampling):
         raise ValueError(f"`sampler` must be 'consistency' for this few-step model. Received: {sampling.sampler!r}")
 
 
-def to_json(config):
+def to_json(config: Any) -> str:
     """The configuration as a JSON text."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
-def from_json(text):
+def from_json(text) -> Config:
     """The configuration that `to_json` wrote; keys beside it, such as the versions, are left alone.
 
     Raises:
@@ -195,12 +195,12 @@ def from_json(text):
         raise ValueError(f"This is no configuration of keras_ddpm: {error}") from error
 
 
-def recipe_to_json(stages):
+def recipe_to_json(stages) -> str:
     """The stages of a recipe as a JSON text."""
     return json.dumps([dataclasses.asdict(stage) for stage in stages], indent=2) + "\n"
 
 
-def recipe_from_json(text):
+def recipe_from_json(text) -> tuple[Config, ...]:
     """The stages that `recipe_to_json` wrote: a tuple of configurations.
 
     Raises:

@@ -10,6 +10,7 @@ Once x_0 is clipped to the range of images no schedule makes it explode: a and b
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -17,13 +18,14 @@ from keras import ops
 from keras_ddpm.diffusion import posterior
 from keras_ddpm.schedules import Schedule, levels
 from keras_ddpm.serialization import register
+from keras_ddpm.types import Denoiser, Tensor
 
 FINE = 10_000  # times among which to look in a continuous schedule
 TINY = 1e-6
 Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def ddpm(alpha_t, sigma_t, alpha_s, sigma_s):
+def ddpm(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """Ancestral sampling: x_s ~ q(x_s | x_t, x_0), with the posterior's own ("fixed small") variance.
 
     Args:
@@ -39,7 +41,7 @@ def ddpm(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, b, np.zeros_like(a), np.sqrt(variance)], axis=-1)
 
 
-def ddim(alpha_t, sigma_t, alpha_s, sigma_s, *, eta=0.0):
+def ddim(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor, *, eta=0.0) -> np.ndarray:
     """DDIM: x_s = alpha_s x_0 + sqrt(sigma_s^2 - d^2) eps + d noise, with eps = (x_t - alpha_t x_0) / sigma_t.
 
     d is eta times the posterior's standard deviation. With flow matching and eta = 0 this is Euler's step along the
@@ -66,7 +68,7 @@ def ddim(alpha_t, sigma_t, alpha_s, sigma_s, *, eta=0.0):
     return np.stack([a, b, np.zeros_like(a), d], axis=-1)
 
 
-def dpm_solver_pp_2m(alpha_t, sigma_t, alpha_s, sigma_s):
+def dpm_solver_pp_2m(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """DPM-Solver++ (2M): a second-order multistep solver; first order in the first step and the last.
 
     x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) ((1 + 1 / 2r) x_0 - 1 / 2r x_0'),
@@ -86,7 +88,7 @@ def dpm_solver_pp_2m(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, weight * (1 + half_over_r), -weight * half_over_r, np.zeros_like(a)], axis=-1)
 
 
-def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
+def dpm_solver_pp_2m_sde(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """SDE-DPM-Solver++ (2M): DDPM's step made second order, so that noise keeps correcting errors in few steps.
 
     x_s = sigma_s / sigma_t e^-h x_t + alpha_s (1 - e^-2h) ((1 + 1 / 2r) x_0 - 1 / 2r x_0') + d noise,
@@ -107,7 +109,7 @@ def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, b * (1 + half_over_r), -b * half_over_r, d], axis=-1)
 
 
-def consistency(alpha_t, sigma_t, alpha_s, sigma_s):
+def consistency(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """Multistep consistency sampling: x_s = alpha_s x_0 + sigma_s noise, the estimate with new noise.
 
     For networks whose first estimate is an image already (`training.consistency`, `training.adversarial`): the noise
@@ -206,7 +208,7 @@ def coefficients(sampler: Sampler, schedule: Schedule, times: np.ndarray) -> np.
     return sampler(alpha[:-1], sigma[:-1], alpha[1:], sigma[1:])
 
 
-def loop(denoise, x_T, times, columns, *, noise=None, path=False):
+def loop(denoise: Denoiser, x_T: Tensor, times: np.ndarray, columns: np.ndarray, *, noise=None, path=False) -> Any:
     """Algorithm 2 of DDPM, for every sampler.
 
     Nothing but the current image and estimate is kept, so memory does not grow with the number of steps.

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
-    {"compiled", "conditions", "config", "files", "noise", "schedules", "serialization"},
+    {"compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
     {"data", "diffusion", "networks", "sampling_request", "weights"},
     {"guidance", "samplers"},
     {"generator"},

@@ -1,15 +1,17 @@
 """The only place where uint8 becomes [-1, 1], and back."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 
-def to_float(images):
+def to_float(images: np.ndarray) -> np.ndarray:
     """0 ... 255 -> float32 in [-1, 1]."""
     return images.astype("float32") / 127.5 - 1.0
 
 
-def to_uint8(images):
+def to_uint8(images: np.ndarray) -> Any:
     """float in [-1, 1], clipped -> uint8, rounded to the nearest; an array for an array, a tensor for a tensor."""
     levels = ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
     return np.asarray(levels) if isinstance(images, np.ndarray) else levels

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.types import Tensor
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -44,20 +45,20 @@ class Discriminator(keras.Model):
         self.head = layers.Dense(1, name="head")
         self.embed_label = layers.Embedding(num_classes, dim, name="embed_label")
 
-    def build(self, *shapes):
+    def build(self, *shapes) -> None:
         self.call(ops.zeros((1, *self.image_shape)), ops.zeros((1,), dtype="int32"))  # each layer builds itself
         self.built = True
 
-    def call(self, x, label):
+    def call(self, x: Tensor, label: Tensor) -> Tensor:
         return self.score(self.features(x), label)
 
-    def features(self, x):
+    def features(self, x) -> Tensor:
         """h(x): (B, H, W, C) -> (B, dim)."""
         for convolution in self.convolutions:
             x = ops.leaky_relu(convolution(x), 0.2)
         return ops.leaky_relu(self.dense(self.flatten(x)), 0.2)
 
-    def score(self, features, label):
+    def score(self, features, label) -> Tensor:
         """D of images whose features are known: (B, dim), int (B,) -> (B,)."""
         projected = ops.sum(features * self.embed_label(label), axis=-1) / self.dim**0.5
         return self.head(features)[:, 0] + projected

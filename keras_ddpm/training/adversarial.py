@@ -18,6 +18,8 @@ model as the generator), arXiv 2506.09376; Reed et al. (wrong labels), arXiv 160
 """
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +31,7 @@ from keras_ddpm.serialization import PACKAGE
 from keras_ddpm.training.backends import input_gradient
 from keras_ddpm.training.consistency import denoised, pseudo_huber
 from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.types import Tensor
 
 OVERSHOOT = 0.05
 TRACKED = ("loss", "loss_discriminator", "margin", "penalty", "anchor")
@@ -86,10 +89,10 @@ class AdversarialTuning(DDPM):
         self.trackers = {name: keras.metrics.Mean(name=name) for name in TRACKED}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self.trackers.values())
 
-    def call(self, x_0, condition, training=None):
+    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
         """Fakes (B, H, W, C) for labels, the first `renoised` + `noised` of them later calls."""
         label, B = as_dict(condition)["label"], ops.shape(x_0)[0]
         z = keras.random.normal(ops.shape(x_0), seed=self.seeds)
@@ -105,18 +108,18 @@ class AdversarialTuning(DDPM):
         fakes = denoised(self.network, self.diffusion, z, {"label": label}, t, training=training)
         return fakes, pseudo_huber(fakes[own : own + real] - x_0[own : own + real])
 
-    def first(self, network, z, label):
+    def first(self, network, z, label) -> Tensor:
         """One call from noise."""
         return denoised(network, self.diffusion, z, {"label": label}, ops.ones_like(z[:, 0, 0, 0]))
 
-    def learn(self, data):
+    def learn(self, data) -> dict[str, Tensor]:
         x_0, label = data[0], ops.cast(as_dict(data[1])["label"], "int32")
         gradients, logs = self.gradients(lambda: self.game(x_0, label), self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
         self.update_ema(self.optimizer.iterations)
         return self.tracked(logs)
 
-    def game(self, x_0, label):
+    def game(self, x_0, label) -> tuple[Tensor, dict[str, Tensor]]:
         """A loss whose gradient moves each network by its own, and the logs.
 
         The generator's gradient goes through grad D(fake), which R2 computes anyway: the product with the fakes stands
@@ -142,12 +145,12 @@ class AdversarialTuning(DDPM):
         values = (ops.mean(ops.softplus(margin)), theirs, ops.mean(margin), penalty, anchor)
         return self.optimizer.scale_loss(ours + theirs), dict(zip(TRACKED, values))
 
-    def scores(self, images, label):
+    def scores(self, images, label) -> Any:
         """D of images, and their features."""
         features = self.discriminator.features(images)
         return self.discriminator.score(features, label), features
 
-    def measure(self, data):
+    def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss and margin on held-out images, by one call each."""
         x_0, condition, _, eps = data[0] if isinstance(data[0], tuple | list) else (*data[:2], None, None)
         label = ops.cast(as_dict(condition)["label"], "int32")
@@ -156,7 +159,7 @@ class AdversarialTuning(DDPM):
         margin = self.discriminator(x_0, label) - self.discriminator(fakes, label)
         return self.tracked({"loss": ops.mean(ops.softplus(margin)), "margin": ops.mean(margin)})
 
-    def tracked(self, values):
+    def tracked(self, values) -> dict[str, Tensor]:
         """The logs, with these values in their means."""
         for name, value in values.items():
             self.trackers[name].update_state(value)

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_ddpm.types import Tensor
+
 
 class TwoBackendModel(keras.Model):
     """A Keras model whose subclasses implement `learn(data) -> logs` and `measure(data) -> logs`."""
@@ -21,10 +23,10 @@ class TwoBackendModel(keras.Model):
         """One batch of validation: return the logs."""
         raise NotImplementedError
 
-    def train_step(self, *args):
+    def train_step(self, *args) -> Any:
         return self._on_backend(self.learn, args)
 
-    def test_step(self, *args):
+    def test_step(self, *args) -> Any:
         result = self._on_backend(self.measure, args)
         if keras.backend.backend() == "tensorflow":
             return result
@@ -61,7 +63,7 @@ class TwoBackendModel(keras.Model):
         return function(loss, list(variables), self.variables)
 
 
-def input_gradient(function: Callable, x):
+def input_gradient(function: Callable, x) -> Tensor:
     """The gradient of a function of images with respect to them; it can be differentiated again.
 
     Args:

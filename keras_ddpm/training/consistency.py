@@ -22,6 +22,7 @@ from keras import ops
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import PACKAGE
 from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.types import Tensor
 
 FINE = 1_000  # times of a continuous schedule
 HUBER = 0.06  # c for each root of a pixel
@@ -60,17 +61,17 @@ class ConsistencyTuning(DDPM):
         alpha, sigma = diffusion.schedule(self.table)
         self.levels = (sigma / np.maximum(alpha, CLEAREST)).astype("float32")
 
-    def draw_t(self, B):
+    def draw_t(self, B) -> Tensor:
         """Times spread evenly, of which a share moves to t = 1."""
         noise = keras.random.uniform((B,), seed=self.seeds) < self.at_noise
         return ops.where(noise, 1.0, super().draw_t(B))
 
-    def halved(self):
+    def halved(self) -> Tensor:
         """k, by the step that the optimizer is at."""
         done = ops.cast(self.optimizer.iterations, "float32") / self.steps
         return ops.minimum(ops.floor(done * (self.halvings + 1)), float(self.halvings))
 
-    def earlier(self, t, k):
+    def earlier(self, t, k) -> Tensor:
         """The time r of each t: (B,) in (0, 1] -> (B,) in [0, 1), times of the table."""
         table, levels = (ops.convert_to_tensor(a.astype("float32")) for a in (self.table, self.levels))
         place = ops.cast(ops.ceil(t * (len(self.table) - 1) - 1e-3), "int32")
@@ -79,7 +80,7 @@ class ConsistencyTuning(DDPM):
         found = ops.cast(ops.searchsorted(levels, wanted, side="right"), "int32") - 1
         return ops.take(table, ops.minimum(found, place - 1))
 
-    def losses(self, network, x_0, condition, t, eps, *, training=False):
+    def losses(self, network, x_0, condition, t, eps, *, training=False) -> Tensor:
         """The distance (B,) of f at t from f at r."""
         r = self.earlier(t, self.halved())
         target = ops.clip(estimate(network, self.diffusion, x_0, condition, r, eps, training=training), -1.0, 1.0)
@@ -92,18 +93,18 @@ class ConsistencyTuning(DDPM):
         return {**super().get_config(), **own}
 
 
-def estimate(network, diffusion, x_0, condition, t, eps, *, training=False):
+def estimate(network, diffusion, x_0, condition, t, eps, *, training=False) -> Tensor:
     """f at t, of an image with noise eps: (B, H, W, C) float32."""
     return denoised(network, diffusion, diffusion.add_noise(x_0, eps, t), condition, t, training=training)
 
 
-def denoised(network, diffusion, x_t, condition, t, *, training=False):
+def denoised(network, diffusion, x_t, condition, t, *, training=False) -> Tensor:
     """f(x_t, t): the x_0 that the prediction stands for, (B, H, W, C) float32."""
     y = ops.cast(predict(network, x_t, t, condition, training=training), "float32")
     return diffusion.x_0(y, x_t, t)
 
 
-def pseudo_huber(difference):
+def pseudo_huber(difference) -> Tensor:
     """sqrt(|d|^2 + c^2) - c of each image, with c = 0.06 sqrt(number of pixels): (B, H, W, C) -> (B,)."""
     c = HUBER * np.sqrt(np.prod(difference.shape[1:]))
     return ops.sqrt(ops.sum(ops.square(difference), axis=(1, 2, 3)) + c**2) - c

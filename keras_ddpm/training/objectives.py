@@ -10,7 +10,7 @@ from keras_ddpm.training.times import TIMES
 ADVERSARIAL_BETAS = (0.0, 0.95)  # the opponent moves, so old gradients mislead
 
 
-def make_model(network, diffusion, config, *, steps: int):
+def make_model(network, diffusion, config, *, steps: int) -> DDPM:
     """The model of a configuration's objective, compiled.
 
     Args:

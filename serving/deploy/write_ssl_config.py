@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 TEMPLATE = HERE / "config" / "ssl.config.template"
 
 
-def ssl_config(key, cert, ca=None):
+def ssl_config(key, cert, ca=None) -> str:
     """Text of the proto.
 
     Args:
@@ -54,7 +54,7 @@ def ssl_config(key, cert, ca=None):
     )
 
 
-def write(text, out):
+def write(text, out) -> None:
     """Write what only the owner may read; a file that is there is replaced."""
     out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Arguments:
     out: pathlib.Path = HERE / "secrets" / "ssl.config"
 
 
-def main(args=None):
+def main(args=None) -> None:
     """Run the command; what was wrong is one line and exit status 2."""
     import tyro
 
