@@ -145,5 +145,5 @@ def check_response_size(outputs: dict[str, np.ndarray]) -> int:
 def response_too_large(size: int) -> StatusError:
     """The refusal of an answer of so many bytes."""
     return StatusError(
-        INVALID_ARGUMENT, f"An answer must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."
+        INVALID_ARGUMENT, f"A response must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."
     )
