@@ -124,7 +124,7 @@ def _from_values(values, dtype, count):
 
 
 def check_response_size(outputs: dict[str, np.ndarray]) -> int:
-    """Refuse outputs that are larger than an answer may be.
+    """Refuse outputs that are larger than a response may be.
 
     Args:
         outputs: dict of alias -> array; strings are bytes in an object array.
@@ -143,7 +143,7 @@ def check_response_size(outputs: dict[str, np.ndarray]) -> int:
 
 
 def response_too_large(size: int) -> StatusError:
-    """The refusal of an answer of so many bytes."""
+    """The error of a response of so many bytes."""
     return StatusError(
-        INVALID_ARGUMENT, f"An answer must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."
+        INVALID_ARGUMENT, f"A response must have at most {MAX_RESPONSE} bytes, this one has {size}. Ask for fewer rows."
     )

@@ -150,7 +150,7 @@ def test_an_answer_that_is_too_large_is_refused_with_a_sentence(tmp_path):
     options = Options(model_base_path=tmp_path, port=0, rest_api_port=0)
     with server.running(options) as local, calling(local) as caller:
         code, message = refused(caller.predict, {"digit": million}, signature="metadata")
-        assert code == "INVALID_ARGUMENT" and message.startswith("A reply must have at most 67108864 bytes")
+        assert code == "INVALID_ARGUMENT" and message.startswith("A response must have at most 67108864 bytes")
         assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
 
 

@@ -44,7 +44,7 @@ def test_an_answer_over_the_limit_is_refused_on_both_wires_before_it_is_encoded(
     monkeypatch.setattr(predict, "write_response", lambda *args, **kwargs: encoded.append(args))
     monkeypatch.setattr("serving.local_server.rest_json.write_body", lambda *args, **kwargs: encoded.append(args))
     two = request_arrays([3, 4])  # 784 bytes each
-    expected = "An answer must have at most 1000 bytes, this one has 1568. Ask for fewer rows."
+    expected = "A response must have at most 1000 bytes, this one has 1568. Ask for fewer rows."
     assert refused(caller.predict, two) == ("INVALID_ARGUMENT", expected)
     body = {"inputs": {name: array.tolist() for name, array in two.items()}}
     assert http(local, PREDICT, body) == (400, {"error": expected})
