@@ -1,4 +1,4 @@
-"""A real export behind the local server: the same picture by every door, alone and among others."""
+"""A real export behind the local server: the same picture over every wire, alone and among others."""
 
 import base64
 import concurrent.futures

@@ -62,13 +62,13 @@ def test_an_answer_that_grows_over_the_limit_on_the_wire_is_refused(caller, monk
     assert refused(caller.predict, request_arrays([6]))[0] == "INVALID_ARGUMENT"  # 150: two bytes each
 
 
-@pytest.mark.parametrize("door", ["gRPC", "REST"])
-def test_the_client_does_not_ask_again_for_what_is_too_large(local, door, monkeypatch):
+@pytest.mark.parametrize("wire", ["gRPC", "REST"])
+def test_the_client_does_not_ask_again_for_what_is_too_large(local, wire, monkeypatch):
     monkeypatch.setattr(tensors, "MAX_RESPONSE", 1000)
     asked = []
     run = version.Version.run
     monkeypatch.setattr(version.Version, "run", lambda *args, **kwargs: asked.append(args) or run(*args, **kwargs))
-    address = f"localhost:{local.port}" if door == "gRPC" else f"http://localhost:{local.rest_api_port}"
+    address = f"localhost:{local.port}" if wire == "gRPC" else f"http://localhost:{local.rest_api_port}"
     with Client(address, retries=3) as client, pytest.raises(errors.InvalidRequest, match="Ask for fewer rows"):
         client.predict("sample", request_arrays([3, 4]))
     assert len(asked) == 1
