@@ -27,15 +27,25 @@ class NetworkConfig:
     """See `keras_ddpm.networks.unet.UNet`."""
 
     widths: tuple[int, ...] = (64, 128)
+    """Channels of each level; each has half the resolution of the one before."""
     depths: tuple[int, ...] = (2, 3)
+    """Residual blocks of each level."""
     attention: tuple[bool, ...] = (False, True)
+    """For each level, whether self-attention follows its first block."""
     patch: int = 2
+    """The stem folds patch x patch pixels into channels."""
     embed_dim: int = 128
+    """Size of the embeddings of time and class."""
     conditioning: Literal["film", "bottleneck", "film_time", "film_label"] = "film"
+    """Where time and class enter: in every block, at the bottleneck, or one here and one there."""
     activation: str = "silu"
+    """Name of a Keras activation."""
     groups: int = 8
+    """Groups of the normalisation; must divide every width."""
     heads: int = 4
+    """Attention heads."""
     dropout: float = 0.0
+    """Dropout rate in the residual blocks, in [0, 1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +53,13 @@ class DiffusionConfig:
     """See `keras_ddpm.diffusion.Diffusion.from_names`."""
 
     schedule: str = "cosine"
+    """linear, scaled_linear, cosine, zero_terminal_snr or flow_matching."""
     T: int = 1_000
     """Number of noise levels; with a continuous schedule, such as flow_matching, only the unit of the embedded time."""
     prediction: Literal["eps", "x0", "v", "velocity"] = "v"
+    """What the network predicts."""
     weighting: Literal["uniform", "min_snr"] = "uniform"
+    """Weight of the loss at each noise level."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,19 +69,27 @@ class TrainingConfig:
     init: str | None = None
     """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
     epochs: int = 18
+    """Passes over the training images."""
     batch_size: int = 128
+    """Images a step."""
     learning_rate: float = 2e-3
+    """The highest learning rate."""
     learning_rate_schedule: Literal["constant", "trapezoid"] = "trapezoid"
     """trapezoid: `warmup_steps` up, flat, and linearly to zero over the last `cooldown` of the steps."""
     warmup_steps: int = 500
+    """Steps in which the learning rate rises."""
     cooldown: float = 0.35
+    """Share of the steps in which the learning rate falls to zero, in (0, 1]."""
     weight_decay: float = 0.01
+    """Decoupled weight decay (AdamW)."""
     clip_norm: float | None = 1.0
     """Limit of the global norm of the gradients."""
     p_uncond: float = 0.1
+    """Probability of dropping the label, which classifier-free guidance needs."""
     times: Literal["uniform", "logit_normal"] = "uniform"
     """Distribution of the times that are trained on."""
     ema_decay: float = 0.9995
+    """Decay of the average of the weights; 0 keeps none."""
     validation_noise: Literal["fixed", "fresh"] = "fixed"
     """fixed: the validation loss uses the same times and noise in every epoch; fresh: new ones, so it fluctuates."""
     plateau_patience: int | None = None
@@ -76,9 +97,11 @@ class TrainingConfig:
     stop_patience: int | None = None
     """Epochs without a better validation loss before training stops (EarlyStopping)."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
+    """Precision of the network in training."""
     jit: Literal["auto", "on", "off"] = "auto"
     """XLA. auto: on for a GPU, off for a CPU, where oneDNN was measured to be faster (see benchmarks/)."""
     seed: int = 0
+    """Seed of the first weights, the order of the images, times and noise."""
     grid_every: int = 2
     """Epochs between two grids of samples; 0 for none."""
     evaluate_every: int = 0
@@ -117,13 +140,17 @@ class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
 
     sampler: str = "dpm_solver_pp_2m_sde"
+    """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde."""
     steps: int = 20
+    """Steps of the sampler."""
     w: float | tuple[float, ...] = 1.5
     """Guidance: one for all classes, or one for each."""
     guidance: Literal["classifier_free", "none"] = "classifier_free"
+    """none: the conditional prediction, whatever w is."""
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"
+    """How x_0 is limited to the range of images."""
     eta: float = 0.0
     """Noise of DDIM, 0 ... 1; other samplers do not read it."""
     trained_steps: tuple[int, ...] | None = None
@@ -140,6 +167,7 @@ class Config:
     """One experiment, or one preset."""
 
     name: str = "mnist"
+    """Name of the experiment; the run goes into a folder of this name."""
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     diffusion: DiffusionConfig = DiffusionConfig()

@@ -166,7 +166,7 @@ def from_start(
 def validation_noise(folder: pathlib.Path, judge: study.Judge, *, draws: int = 10) -> study.Figures:
     """How much the validation loss of the long run moves with fresh noise, beside what an epoch gains."""
     generator, settings = presets.load_preset(folder), presets.read_config(folder)[0]
-    images, labels = arms.validation_images(settings, judge.test)
+    images, labels = arms.validation_images(settings)
     losses = [one_loss(images, labels, generator, seed) for seed in range(draws)]
     log = arms.log(folder)
     late = np.array([row["val_loss"] for row in log[len(log) // 2 :]])
