@@ -125,7 +125,7 @@ class FewStepConfig:
     """Share of the images that the consistency loss sees as pure noise, which is where one call starts."""
     gamma: float = 0.1
     """Weight of the discriminator's gradient penalties, R1 + R2."""
-    mismatch: float = 0.5
+    mismatch: float = 1.0
     """Weight of real images under a wrong label, which the discriminator learns to tell from the right one."""
     renoised: float = 0.25
     """Share of the images that are later calls, on outputs of the first with new noise."""

@@ -11,7 +11,7 @@ from keras_ddpm.types import Tensor
 class Discriminator(keras.Model):
     """A plain convolutional network without normalisation, whose features meet the class in a projection.
 
-        D(x, y) = a . h(x) + b + h(x) . e_y / sqrt(dim)
+        D(x, y) = a . h(x) + b + h(x) . e_y
 
     So the score of one image under several classes costs one pass.
 
@@ -60,8 +60,7 @@ class Discriminator(keras.Model):
 
     def score(self, features, label) -> Tensor:
         """D of images whose features are known: (B, dim), int (B,) -> (B,)."""
-        projected = ops.sum(features * self.embed_label(label), axis=-1) / self.dim**0.5
-        return self.head(features)[:, 0] + projected
+        return self.head(features)[:, 0] + ops.sum(features * self.embed_label(label), axis=-1)
 
     def get_config(self) -> dict:
         own = {"image_shape": self.image_shape, "num_classes": self.num_classes, "widths": self.widths}

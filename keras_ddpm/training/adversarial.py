@@ -62,7 +62,7 @@ class AdversarialTuning(DDPM):
         *,
         calls=(1, 2, 4),
         gamma: float = 0.1,
-        mismatch: float = 0.5,
+        mismatch: float = 1.0,
         renoised: float = 0.25,
         noised: float = 0.125,
         anchor: float = 0.1,

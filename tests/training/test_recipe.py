@@ -82,7 +82,7 @@ def test_a_stage_starts_from_the_weights_that_init_names(run, images, tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda first, second, last: (second,), "`objective` .consistency. tunes a trained model: `init` must name"),
+        (lambda first, second, last: (second,), "'consistency' tunes a trained model: `init` must name one"),
         (lambda first, second, last: (), "at least one"),
         (lambda first, second, last: (first, first), "of different names"),
         (lambda first, second, last: (first, 3), "must be `Config`s"),

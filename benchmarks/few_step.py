@@ -1,0 +1,94 @@
+"""Figures of few-step models in one call and in several, beside real images, without a look at test images.
+
+    python -m benchmarks.few_step --runs runs/mnist_fast/consistency runs/mnist_fast --steps 1 2 4
+
+The labels, and the images to compare with, are the training split's last 5,000, which training holds out.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tyro
+
+from benchmarks import machine
+from keras_ddpm import data, presets
+from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.metrics.accuracy import accuracy
+from keras_ddpm.evaluation.metrics.frechet import distances
+from keras_ddpm.evaluation.metrics.manifold import manifold
+
+FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    runs: tuple[str, ...] = ("mnist_fast",)
+    """Presets, or folders of runs."""
+    steps: tuple[int, ...] = (1, 2, 4)
+    """Numbers of calls; 0 for a preset's own sampler and steps."""
+    sampler: str | None = None
+    """For all steps but 0. Default: a preset's own."""
+    unguided: bool = False
+    """Whether to leave guidance out."""
+    n: int = 1_000
+    """Images of each row, at most the held-out ones."""
+    seed: int = 1_000_000
+    """Seed of the first image."""
+    dataset: str = "mnist"
+    grids: pathlib.Path | None = None
+    """Folder for a picture of each row: 20 images of each digit."""
+
+
+def main():
+    arguments = tyro.cli(Arguments, description=__doc__)
+    classifier, training = memoize(load_classifier()), data.load(arguments.dataset, "train")
+    rest, held = training.hold_out(5_000)
+    reference = held.first(arguments.n)
+    print(f"{machine.describe()}; n = {arguments.n}")
+    print("| model | calls | right digit | worst digit | " + " | ".join(FIGURES) + " |\n" + "|---" * 9 + "|")
+    report("real training images", "", *rest.first(arguments.n)[:2], reference=reference, classifier=classifier)
+    for run in arguments.runs:
+        for steps in arguments.steps:
+            given = {"steps": steps, "sampler": arguments.sampler} if steps else {}
+            given |= {"guidance": "none"} if arguments.unguided else {}
+            generator = presets.load_preset(run, **given)
+            images = draw(generator, reference.labels, run, arguments.seed)
+            report(run, steps or generator.steps, images, reference.labels, reference=reference, classifier=classifier)
+            if arguments.grids:
+                page(generator, run, arguments.grids / f"{pathlib.Path(run).name}_{generator.steps}.png")
+
+
+def draw(generator, labels, run, seed):
+    """uint8 images of these labels, with the preset's own w."""
+    w = np.broadcast_to(presets.read_config(run)[0].sampling.w, (10,)).astype("float32")[labels]
+    return data.to_uint8(generator.sample(labels, w, seed + np.arange(len(labels)))["image"])
+
+
+def report(name, calls, images, labels, *, reference, classifier):
+    """Print one line of the table."""
+    reference = reference[:2]
+    values = dict(accuracy(images, labels, classifier=classifier))
+    values |= dict(distances(images, labels, reference=reference, classifier=classifier))
+    values |= dict(manifold(images, labels, reference=reference, classifier=classifier))
+    digits = [values[f"accuracy/{digit}"] for digit in range(10)]
+    cells = [f"{values['accuracy']:.2%}", f"{min(digits):.1%} ({int(np.argmin(digits))})"]
+    cells += [f"{values[figure]:.3f}" for figure in FIGURES]
+    print("| " + " | ".join([name, str(calls), *cells]) + " |", flush=True)
+
+
+def page(generator, run, path):
+    """A grid of 20 images of each digit."""
+    from keras_ddpm.data import pictures
+
+    labels = np.repeat(np.arange(10, dtype="int32"), 20)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures.write_png(path, pictures.grid(draw(generator, labels, run, 0), columns=20))
+
+
+if __name__ == "__main__":
+    main()
