@@ -111,8 +111,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"`learning_rate` must be finite and above 0. Received: {self.learning_rate}")
+        if not 0 <= self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be finite and at least 0. Received: {self.learning_rate}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +157,7 @@ class SamplingConfig:
     """The numbers of steps that a few-step model was trained for; None: any."""
 
     def __post_init__(self):
-        values = self.w if isinstance(self.w, tuple) else (self.w,)
+        values = self.w if isinstance(self.w, tuple | list) else (self.w,)
         if not all(math.isfinite(value) for value in values):
             raise ValueError(f"`w` must be finite: one number, or one for each class. Received: {self.w}")
 

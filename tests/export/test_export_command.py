@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
         (["--sampler", "euler"], "`sampler` must be one of"),
         (["--steps", "0"], "`steps` must be an integer in 1..1000"),
         (["--every", "0"], "`every` must be at least 1"),
-        (["--w", "nan"], "`w` finite"),
+        (["--w", "nan"], "`w` must be finite"),
         (["--out", "/proc/models"], "Cannot write to the folder '/proc/models'"),
         (["verify", "nothing-here"], "must be a SavedModel"),
         (["verify", "--hash-only", "nothing-here"], "must be a SavedModel"),

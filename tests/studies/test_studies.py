@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import replace_section
 
 from keras_ddpm import data, presets
 from keras_ddpm.config import TrainingConfig
@@ -198,14 +199,14 @@ def test_a_default_model_with_a_w_for_each_digit_is_refused_before_any_work():
         options.model()
 
 
-def test_an_arm_learns_from_the_training_split_and_is_validated_on_test_images(tmp_path, monkeypatch):
-    called, sizes = {}, {"train": 7, "test": 5}
-    splits = {name: data.Dataset(np.full((n, 28, 28, 1), n), np.zeros(n), 10) for name, n in sizes.items()}
-    monkeypatch.setattr(arms.data, "load", lambda dataset, split: splits[split])
-    monkeypatch.setattr(arms.keras_ddpm, "train", lambda config, out, **given: called.update(given))
+def test_an_arm_never_sees_a_test_image(tmp_path, monkeypatch):
+    training, asked, called = data.Dataset(np.arange(7)[:, None, None, None], np.zeros(7), 10), [], {}
+    monkeypatch.setattr(arms.data, "load", lambda dataset, split: asked.append(split) or training)
+    monkeypatch.setattr(arms.keras_ddpm, "train", lambda config, out, **given: called.update(given, config=config))
     arms.train("cosine", study.Options(runs=tmp_path))
-    assert called["data"] is splits["train"] and called["num_classes"] == 10
-    assert np.array_equal(called["validation"][0], splits["test"].images)
+    assert set(called) == {"config", "resume"} and called["config"].data.validation_images == 5_000
+    wanted = replace_section(called["config"], "data", validation_images=3)
+    assert arms.validation_images(wanted)[0].ravel().tolist() == [4, 5, 6] and set(asked) == {"train"}
 
 
 def test_drawing_from_the_noise_of_the_seeds_is_sampling(small_preset):

@@ -127,8 +127,8 @@ def test_data_that_cannot_be_trained_on_is_named_and_leaves_nothing(given, messa
     [
         (config.TrainingConfig, {"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
         (config.TrainingConfig, {"batch_size": 0}, "`batch_size` must be at least 1"),
-        (config.TrainingConfig, {"learning_rate": float("nan")}, "`learning_rate` must be finite and above 0"),
-        (config.TrainingConfig, {"learning_rate": -1.0}, "`learning_rate` must be finite and above 0"),
+        (config.TrainingConfig, {"learning_rate": float("nan")}, "`learning_rate` must be finite and at least 0"),
+        (config.TrainingConfig, {"learning_rate": -1.0}, "`learning_rate` must be finite and at least 0"),
         (config.SamplingConfig, {"w": float("nan")}, "`w` must be finite"),
         (config.SamplingConfig, {"w": (1.0, float("inf"))}, "`w` must be finite"),
     ],
