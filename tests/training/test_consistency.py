@@ -112,7 +112,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
 
 @pytest.mark.slow
 def test_one_call_draws_an_image_where_diffusion_draws_the_mean():
-    """Two images a class: one call of a diffusion model is grey between them, after tuning it is near one or the other."""
+    """Two images a class: one call of a diffusion model is grey between them, and after tuning near one of them."""
     images = np.zeros((4, 8, 8, 1), "uint8")
     images[0, :4], images[1, 4:], images[2, :, :4], images[3, :, 4:] = 255, 255, 255, 255
     pairs, rows = images.reshape(2, 2, 8, 8, 1) / 127.5 - 1, np.tile(np.arange(4), 4_000)
