@@ -43,7 +43,7 @@ def get_config():
         training=dataclasses.replace(
             consistency.training,
             objective="adversarial",
-            epochs=7,
+            epochs=8,
             learning_rate=4e-4,
             cooldown=0.5,
             clip_norm=None,
