@@ -16,7 +16,6 @@ import platform
 
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
-from keras_ddpm.weights import read_weights, without_seal
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 WEIGHTS = "network.weights.h5"
@@ -68,6 +67,8 @@ def weights_file(preset):
 
 def fingerprint(preset):
     """SHA-256 of a preset's weights file, as it was before it was sealed."""
+    from keras_ddpm.weights import without_seal
+
     return hashlib.sha256(without_seal(weights_file(preset).read_bytes())).hexdigest()
 
 
@@ -124,6 +125,8 @@ def load_network(preset="mnist"):
     Raises:
         ValueError: for an unknown preset, or weights of another architecture.
     """
+    from keras_ddpm.weights import read_weights
+
     network = build_network(*read_config(preset), dtype="float32")
     read_weights(network, weights_file(preset))
     return network
