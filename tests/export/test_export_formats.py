@@ -54,7 +54,7 @@ def test_a_network_that_draws_otherwise_is_not_kept(small_preset, tmp_path, monk
         network.set_weights(before)
 
     monkeypatch.setattr(formats, "write", write_another)
-    with pytest.raises(ValueError, match="draws other images than keras_ddpm.sample: .* grey levels"):
+    with pytest.raises(ValueError, match=r"draws other images than keras_ddpm.sample: .* grey levels"):
         formats.export(small_preset, "litert", out=tmp_path)
     assert not list(tmp_path.iterdir())
 

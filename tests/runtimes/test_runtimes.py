@@ -1,4 +1,4 @@
-"""Drawing without Keras: the same pictures, the same noise, nothing of TensorFlow imported, one error for each fault."""
+"""Drawing without Keras: the same pictures, the same noise, no import of TensorFlow, one error for each fault."""
 
 import json
 import shutil
