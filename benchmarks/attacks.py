@@ -4,9 +4,9 @@
     python -m benchmarks.attacks --model-base-path models/ddpm
     python -m benchmarks.attacks --only fuzz,flood
 
-After each attack the server must be the same process, draw the reference pictures bit for bit by both doors, hold about
-as much memory as before and no more files, and have raised no exception that it did not expect. While it lasts, two
-honest clients ask for pictures that are known, and must get them. Exit status 1 if anything of this is not so.
+After each attack the server must be the same process, draw the reference pictures bit for bit over both wires, hold
+about as much memory as before and no more files, and have raised no exception that it did not expect. While it lasts,
+two honest clients ask for pictures that are known, and must get them. Exit status 1 if anything of this is not so.
 """
 
 import collections
@@ -23,15 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tyro
 
-from benchmarks import attacks_clients, attacks_requests, attacks_versions, machine
-from benchmarks.attacks_doors import GrpcDoor, RestDoor, Tally, predict_body, predict_message, read_image
+from benchmarks import attacks_clients, attacks_versions, machine
 from benchmarks.attacks_target import Target, Truth
+from benchmarks.attacks_wires import GrpcWire, RestWire, Tally, read_image
 
 ATTACKS = {
-    "bytes": attacks_requests.bytes_as_tensors,
-    "fuzz": attacks_requests.fuzz,
-    "sizes": attacks_requests.sizes,
-    "guidance": attacks_requests.guidance,
+    "bytes": attacks_clients.random_bytes,
+    "fuzz": attacks_clients.fuzz,
+    "sizes": attacks_clients.sizes,
+    "guidance": attacks_clients.guidance,
     "hang-up": attacks_clients.hang_up,
     "flood": attacks_clients.flood,
     "kill-export": attacks_versions.kill_export,
@@ -52,13 +52,9 @@ class Scale:
     Args:
         preset: Preset that is exported again and again, and killed.
         requests: Malformed requests that must be refused.
-        clients: Clients of the flood.
-        seconds: Length of the flood.
-        hang_ups: Clients that hang up.
-        silent: Clients of each door that fall silent meanwhile.
-        kills: Exports that are killed.
-        half_copies: Kinds of half-copied versions.
-        reloads: New versions under load.
+        clients, seconds: Clients of the flood, and its length.
+        hang_ups, silent: Clients that hang up, and clients of each wire that fall silent meanwhile.
+        kills, half_copies, reloads: Exports that are killed, kinds of half-copied versions, new versions under load.
         steady: Clients meanwhile; fewer than the queue holds, so that nobody may be refused.
         many: Elements of the largest tensor that is sent.
     """
@@ -70,7 +66,7 @@ class Scale:
     hang_ups: int = 400
     silent: int = 100
     kills: int = len(attacks_versions.STAGES)
-    half_copies: int = len(attacks_versions.SPOILT)
+    half_copies: int = len(attacks_versions.CUTS)
     reloads: int = 4
     steady: int = 12
     many: int = 15_000_000
@@ -78,21 +74,13 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What an attack did, and what was left.
-
-    Args:
-        seconds: How long it took.
-        codes: Counter of what came back.
-        honest: Answers that honest clients got, all of them right.
-        before, after: Usage.
-        faults: What did not survive, in words; empty if all did.
-    """
+    """What an attack did, and what was left: `honest` right replies, Usage before and after, `faults` in words."""
 
     seconds: float
     codes: dict
     honest: int
-    before: object
-    after: object
+    before: tuple
+    after: tuple
     faults: list[str]
 
 
@@ -134,25 +122,21 @@ def watched(name, target, truth, scale, attack=None):
 
 @contextlib.contextmanager
 def _honest_clients(target, truth, tally, *, crowded):
-    """A client at each door that asks for known pictures while the block runs."""
+    """A client of each wire that asks for known pictures while the block runs."""
     stop = threading.Event()
 
-    def ask(door, messages):
+    def ask(wire):
         i = 0
-        while True:  # once at least
-            i = (i + 1) % len(messages)
-            answer = tally.count(door.send(messages[i]))
-            refused = crowded and answer.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")
-            if not answer.fine and not refused:
-                tally.fault(f"an honest client got {answer.code}: {answer.text[:200]}")
-            elif answer.fine:
-                tally.compare(answer, truth.images[i])
-            if stop.wait(HONEST_PAUSE):
-                return door.close()
+        while not i or not stop.wait(HONEST_PAUSE):  # once at least
+            i += 1
+            reply = tally.count(wire.predict(truth.requests[i % len(truth.requests)]))
+            if reply.fine:
+                tally.compare(reply, truth.images[i % len(truth.requests)])
+            elif not (crowded and reply.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")):
+                tally.fault(f"an honest client got {reply.code}: {reply.text[:200]}")
+        wire.close()
 
-    messages = [predict_message(request).SerializeToString() for request in truth.requests]
-    jobs = (GrpcDoor(target.port), messages), (RestDoor(target.rest_port), [predict_body(r) for r in truth.requests])
-    threads = [threading.Thread(target=ask, args=job) for job in jobs]
+    threads = [threading.Thread(target=ask, args=[w]) for w in (GrpcWire(target.port), RestWire(target.rest_port))]
     for thread in threads:
         thread.start()
     try:
@@ -164,15 +148,15 @@ def _honest_clients(target, truth, tally, *, crowded):
 
 
 def _check_references(target, truth, tally):
-    """Known pictures, one by one and by both doors."""
-    grpc, rest = GrpcDoor(target.port), RestDoor(target.rest_port)
+    """Known pictures, one by one and over both wires."""
+    wires = GrpcWire(target.port), RestWire(target.rest_port)
     for request, image in zip(truth.requests[:2], truth.images):
-        for answer in (grpc.send(predict_message(request).SerializeToString()), rest.send(predict_body(request))):
-            if not answer.fine:
-                tally.fault(f"a reference picture did not come: {answer.code} {answer.text[:200]}")
-            elif not np.array_equal(read_image(answer), image):
-                tally.fault(f"a reference picture is another one by {answer.code}")
-    grpc.close()
+        for reply in (wire.predict(request) for wire in wires):
+            if not reply.fine:
+                tally.fault(f"a reference picture did not come: {reply.code} {reply.text[:200]}")
+            elif not np.array_equal(read_image(reply), image):
+                tally.fault(f"a reference picture is another one by {reply.code}")
+    wires[0].close()
 
 
 def _settled(target, before):
@@ -186,11 +170,9 @@ def _settled(target, before):
 def line(name, outcome):
     """One line of the table."""
     came = ", ".join(f"{code} {count}" for code, count in sorted(outcome.codes.items()))
-    memory, files = ((getattr(outcome.before, key), getattr(outcome.after, key)) for key in ("memory", "files"))
-    return (
-        f"| {name} | {outcome.seconds:.0f} | {came} | {outcome.honest} | {memory[0]:.0f} → {memory[1]:.0f} "
-        f"| {files[0]} → {files[1]} | {len(outcome.faults) or 'none'} |"
-    )
+    before, after, faults = outcome.before, outcome.after, len(outcome.faults) or "none"
+    used = f"{before.memory:.0f} → {after.memory:.0f} | {before.files} → {after.files}"
+    return f"| {name} | {outcome.seconds:.0f} | {came} | {outcome.honest} | {used} | {faults} |"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,9 +195,9 @@ def main():
     names = arguments.only.split(",")
     if unknown := set(names) - set(ATTACKS):
         raise SystemExit(f"error: `only` must be of {', '.join(ATTACKS)}. Received: {', '.join(sorted(unknown))}")
-    target = Target(arguments.model_base_path)
-    truth, faults = Truth(target.base / "1"), []
+    target, faults = Target(arguments.model_base_path), []
     try:
+        truth = Truth(target.base / "1")
         print(machine.describe())
         print("| attack | s | what came back | honest answers | memory MiB | files | faults |\n" + "|---" * 7 + "|")
         for name in names:

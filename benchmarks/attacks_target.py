@@ -1,10 +1,10 @@
 """The server under attack, what is measured of it, and the truth that its answers are held against.
 
 The server is a process of its own with a copy of the model. The truth is the same SavedModel in a session here: what
-the server answers to a request that is odd, yet valid, must be what the session answers.
+the server replies to a request that is odd, yet valid, must be what the session answers.
 """
 
-import dataclasses
+import collections
 import os
 import pathlib
 import re
@@ -16,58 +16,31 @@ import numpy as np
 
 from benchmarks import local_server
 from export import versions
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 
 REFERENCES = 8
 QUEUE = 16
 CLOSE = 1e-3  # of floats: a batch of another size may round otherwise
 
-
-@dataclasses.dataclass(frozen=True)
-class Usage:
-    """What a process holds.
-
-    Args:
-        memory: Resident, MiB.
-        files: Open file descriptors.
-        threads: Threads.
-    """
-
-    memory: float
-    files: int
-    threads: int
+Usage = collections.namedtuple("Usage", "memory files")  # resident MiB, open file descriptors
 
 
 class Truth:
-    """A version of a model in a session of this process, and some pictures that honest clients ask for.
-
-    Args:
-        folder: A version's folder.
-    """
+    """A version of a model in a session of this process, and some pictures that honest clients ask for."""
 
     def __init__(self, folder):
         self.folder = folder
         self._servable = Servable(folder)
         self.signatures = self._servable.signatures
-        self.requests = [_rows(digit=i, w=i / 2, seed=1000 * i) for i in range(REFERENCES)]
-        self.images = [self.answer("sample", request)["image"] for request in self.requests]
-
-    def answer(self, signature, inputs, outputs=None):
-        """What the model answers, by `Servable.run`."""
-        return self._servable.run(signature, inputs, outputs)
+        self.requests = [
+            {"digit": np.array([i], "int32"), "w": np.array([i / 2], "float32"), "seed": np.array([1000 * i])}
+            for i in range(REFERENCES)
+        ]
+        self.images = [self._servable.run("sample", request)["image"] for request in self.requests]
 
     def agrees(self, signature, inputs, answered):
-        """Whether an answer is right: to the bit, but for the rounding of floats and of grey levels.
-
-        Args:
-            signature: Name of the signature.
-            inputs: dict of alias -> array, as they were sent.
-            answered: dict of alias -> array.
-
-        Returns:
-            bool.
-        """
-        expected = self.answer(signature, inputs, sorted(answered))
+        """Whether a reply is right: to the bit, but for the rounding of floats and of grey levels."""
+        expected = self._servable.run(signature, inputs, sorted(answered))
         return all(_same(expected[alias], array) for alias, array in answered.items())
 
     def close(self):
@@ -89,17 +62,16 @@ class Target:
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="attacks-"))
         self.base = self._folder / "ddpm"
         shutil.copytree(versions.find(model_base_path), self.base / "1")
-        self.log = self._folder / "server.log"
+        self._log = self._folder / "server.log"
         flags = ("--model-base-path", str(self.base), "--poll", "0.2", "--queue", str(QUEUE))
-        self.process, *addresses = local_server.start(*flags, log=self.log)
+        self.process, *addresses = local_server.start(*flags, log=self._log)
         self.port, self.rest_port = (int(address.rpartition(":")[2]) for address in addresses)
 
     def usage(self):
         """Usage of the server's process now."""
         folder = pathlib.Path(f"/proc/{self.process.pid}")
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-        memory = int(status["VmRSS"].split()[0]) / 1024
-        return Usage(memory, len(os.listdir(folder / "fd")), int(status["Threads"]))
+        pages = int((folder / "statm").read_text().split()[1])
+        return Usage(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, len(os.listdir(folder / "fd")))
 
     def alive(self):
         """Whether the process runs."""
@@ -107,7 +79,7 @@ class Target:
 
     def raised(self):
         """What nobody expected, as the log has it: the last line of each traceback."""
-        parts = self.log.read_text(errors="replace").split("Traceback (most recent call last)")[1:]
+        parts = self._log.read_text(errors="replace").split("Traceback (most recent call last)")[1:]
         return [next((line for line in part.splitlines()[1:] if re.match(r"[\w.]+(:|$)", line)), "?") for part in parts]
 
     def newest(self):
@@ -125,22 +97,15 @@ class Target:
             return self.process.wait(120)
         finally:
             self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
+            self.process.communicate()
             shutil.rmtree(self._folder)
-
-
-def _rows(*, digit, w, seed):
-    return {"digit": np.array([digit], "int32"), "w": np.array([w], "float32"), "seed": np.array([seed], "int64")}
 
 
 def _same(expected, array):
     if expected.shape != array.shape:
         return False
-    if expected.dtype == np.uint8:
-        return bool(np.all(np.abs(expected.astype(int) - array) <= 1))
-    if expected.dtype.kind != "f":
+    if expected.dtype.kind not in "fu":
         return np.array_equal(expected, array)
     finite = np.isfinite(expected) & np.isfinite(array)
-    largest = max(1.0, np.abs(expected[finite]).max(initial=0))
-    return bool(np.all(np.abs(expected[finite] - array[finite]) <= CLOSE * largest))
+    allowed = CLOSE * max(1.0, np.abs(expected[finite]).max(initial=0)) if expected.dtype.kind == "f" else 1
+    return bool(np.all(np.abs(expected[finite].astype(float) - array[finite]) <= allowed))

@@ -1,32 +1,36 @@
-"""Quality of a preset under several sampling settings: how the shipped default was chosen, and how it is judged.
+"""Quality of a preset under several sampling settings: how a default is chosen.
 
     python -m benchmarks.quality --n 2000 --settings ddpm:100:1 ddpm:20:1 ddim:20:2:0.2:5
 
-A setting is sampler:steps:w, or sampler:steps:w:low:high to guide at noise levels from low to high only. Choose with
-one classifier (`--classifier tuner.weights.h5 --arch wide5x5`), judge with another (the shipped one).
+A setting is sampler:steps:w, or sampler:steps:w:low:high to guide at noise levels from low to high only. Generated
+images are compared with images that training held out of its split, never with test images: those are for reports
+(`keras_ddpm.evaluate`). Choose with one classifier (`--classifier tuner.weights.h5 --arch wide5x5`), and report with
+the shipped one, which took no part in the choice.
 """
 
 import dataclasses
-import os
+import math
 import pathlib
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro
 
 from benchmarks import machine
 from keras_ddpm import data, presets
+from keras_ddpm.cli.run import run
+from keras_ddpm.config import DataConfig
 from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.frechet import distances
 from keras_ddpm.evaluation.metrics.manifold import manifold
-from keras_ddpm.guidance import ALWAYS
 from keras_ddpm.sampling_request import w_of_class
 
 FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
+HELD_OUT = DataConfig().validation_images
+
+Images = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Arguments:
     settings: tuple[str, ...] = ("ddpm:100:1",)
     """Each sampler:steps:w or sampler:steps:w:low:high. "default" is the preset's own."""
     n: int = 2_000
-    """Images of each setting, the same number of each digit."""
+    """Images of each setting, the same number of each digit, and as many real ones."""
     preset: str = "mnist"
     dataset: str = "mnist"
     classifier: pathlib.Path = SHIPPED
@@ -43,19 +47,47 @@ class Arguments:
     """Seed of the first image."""
 
 
-def generator(preset, setting):
-    """The generator of one setting, and its w."""
-    own = presets.read_config(preset)[0].sampling
+def real_images(training: data.Dataset, n: int) -> tuple[Images, Images]:
+    """n images to compare with, which training held out, and n others of the training split, each with their labels.
+
+    Args:
+        training: The training split.
+        n: Number of images, at most `HELD_OUT`.
+
+    Raises:
+        ValueError: if there are fewer images.
+    """
+    rest, held_out = training.hold_out(HELD_OUT)
+    most = min(len(held_out.images), len(rest.images))
+    if not 1 <= n <= most:
+        raise ValueError(f"`n` must be in 1..{most}, the number of held-out images. Received: {n}")
+    random = np.random.default_rng(0)
+    rows = [random.permutation(len(part.images))[:n] for part in (held_out, rest)]
+    reference, others = ((part.images[r], part.labels[r]) for part, r in zip((held_out, rest), rows))
+    return reference, others
+
+
+def parse_setting(setting: str) -> dict:
+    """The fields of `SamplingConfig` in a setting; none in "default".
+
+    Raises:
+        ValueError: if it is no setting.
+    """
     if setting == "default":
-        return presets.load_preset(preset), own.w
-    sampler, steps, w, *interval = setting.split(":")
-    sampling = dataclasses.replace(
-        own, sampler=sampler, steps=int(steps), w=float(w), guidance_interval=tuple(map(float, interval)) or ALWAYS
-    )
-    return presets.load_preset(preset, **vars(sampling)), sampling.w
+        return {}
+    try:
+        sampler, steps, w, *interval = setting.split(":")
+        if len(interval) not in (0, 2):
+            raise ValueError("an interval has two ends")
+        low, high = map(float, interval or (0, math.inf))
+        return {"sampler": sampler, "steps": int(steps), "w": float(w), "guidance_interval": (low, high)}
+    except ValueError as error:
+        raise ValueError(
+            f"`settings` must be sampler:steps:w, sampler:steps:w:low:high or default. Received: {setting!r}"
+        ) from error
 
 
-def row(images, labels, *, reference, classifier):
+def row(images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier) -> str:
     """One line of the table: accuracy, that of the worst digit, and the distances to real images."""
     values = dict(accuracy(images, labels, classifier=classifier))
     values |= dict(distances(images, labels, reference=reference, classifier=classifier))
@@ -65,26 +97,25 @@ def row(images, labels, *, reference, classifier):
     return " | ".join([*cells, *(f"{values[name]:.3f}" for name in FIGURES)])
 
 
-def main():
+def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    classifier, n = memoize(load_classifier(arguments.classifier, arch=arguments.arch)), arguments.n
-    random = np.random.default_rng(0)
-    rows = {s: random.permutation(m)[:n] for s, m in (("test", 10_000), ("train", 60_000))}
-    real = {s: tuple(a[rows[s]] for a in data.load(arguments.dataset, s)[:2]) for s in rows}
+    config, n = presets.read_config(arguments.preset)[0], arguments.n
+    sampling = {s: dataclasses.replace(config.sampling, **parse_setting(s)) for s in arguments.settings}
+    reference, others = real_images(data.load(arguments.dataset, "train"), n)
+    classifier = memoize(load_classifier(arguments.classifier, arch=arguments.arch))
     print(f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {arguments.arch}")
     print("| setting | right digit | worst digit | " + " | ".join(FIGURES) + " | images/s |" + "\n" + "|---" * 9 + "|")
-    print(
-        f"| real training images | {row(*real['train'], reference=real['test'], classifier=classifier)} | |", flush=True
-    )
+    judged = row(*others, reference=reference, classifier=classifier)
+    print(f"| other training images | {judged} | |", flush=True)
     labels = np.arange(n, dtype="int32") % 10
-    for setting in arguments.settings:
-        model, w = generator(arguments.preset, setting)
+    for setting, values in sampling.items():
+        generator = presets.load_preset(arguments.preset, **vars(values))
         start = time.perf_counter()
-        sampled = model.sample(labels, w_of_class(w, 10)[labels], arguments.seed + np.arange(n))["image"]
+        sampled = generator.sample(labels, w_of_class(values.w, 10)[labels], arguments.seed + np.arange(n))["image"]
         rate = n / (time.perf_counter() - start)
-        judged = row(data.to_uint8(sampled), labels, reference=real["test"], classifier=classifier)
+        judged = row(data.to_uint8(sampled), labels, reference=reference, classifier=classifier)
         print(f"| {setting} | {judged} | {rate:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

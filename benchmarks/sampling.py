@@ -3,27 +3,37 @@
 python -m benchmarks.sampling
 """
 
-import os
+import dataclasses
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import numpy as np
+import tyro
 
 from benchmarks import machine
 from keras_ddpm import presets
+from keras_ddpm.cli.run import run
+from keras_ddpm.sampling_request import in_words, w_of_class
 
-BATCHES = (1, 16, 256)
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    preset: str = "mnist"
+    batches: tuple[int, ...] = (1, 16, 256)
+    seconds: float = 8.0
+    """Time to measure each batch size for, at least."""
+    cold: bool = True
+    """--no-cold: without the cold start, which runs the command line three times."""
 
 
-def cold_start():
+def cold_start(preset: str) -> float:
     """Seconds from the shell's prompt to a written PNG, the middle of three."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "keras_ddpm", "sample", "7", "--out", str(pathlib.Path(folder) / "7.png")]
+        out = str(pathlib.Path(folder) / "7.png")
+        command = [sys.executable, "-m", "keras_ddpm", "sample", "7", "--preset", preset, "--out", out]
         seconds = []
         for _ in range(3):
             start = time.perf_counter()
@@ -32,37 +42,47 @@ def cold_start():
     return sorted(seconds)[1]
 
 
-def images_per_second(generator, w, batch, *, at_least=8.0):
-    """Throughput at one batch size, after a first call that compiles."""
+def images_per_second(generator, w, batch: int, *, at_least: float) -> float:
+    """Throughput at one batch size, after a first call that compiles.
+
+    Args:
+        generator: `Generator`.
+        w: float, or one for each class.
+        batch: Images drawn at a time.
+        at_least: Seconds to measure for.
+    """
+    digit = np.arange(batch) % generator.network.num_classes
+    strength = w_of_class(w, generator.network.num_classes)[digit]
 
     def draw():
-        generator.sample(np.arange(batch) % 10, np.full(batch, w), np.arange(batch))
+        generator.sample(digit, strength, np.arange(batch))
 
     draw()
     drawn, start = 0, time.perf_counter()
-    while time.perf_counter() - start < at_least:
+    while not drawn or time.perf_counter() - start < at_least:
         draw()
         drawn += batch
     return drawn / (time.perf_counter() - start)
 
 
-def main():
-    cold = cold_start()
-    config, _, _ = presets.read_config("mnist")
-    generator = presets.load_preset("mnist")
+def main() -> None:
+    arguments = tyro.cli(Arguments, description=__doc__)
+    sampling = presets.read_config(arguments.preset)[0].sampling
+    cold = cold_start(arguments.preset) if arguments.cold else None
+    generator = presets.load_preset(arguments.preset)
     print(machine.describe())
-    settings = config.sampling
+    where = f"noise levels {sampling.guidance_interval}" if sampling.guidance_interval else "all noise levels"
     print(
-        f"preset mnist, {settings.sampler}, {settings.steps} steps, w = {settings.w:g} at noise levels "
-        f"{settings.guidance_interval}"
+        f"preset {arguments.preset}, {sampling.sampler}, {sampling.steps} steps, w = {in_words(sampling.w)} at {where}"
     )
-    print(f"cold start of the command line to a written PNG: {cold:.1f} s")
+    if cold is not None:
+        print(f"cold start of the command line to a written PNG: {cold:.1f} s")
     print("| batch | images/s | ms an image |\n|---|---|---|")
-    for batch in BATCHES:
-        rate = images_per_second(generator, settings.w, batch)
+    for batch in arguments.batches:
+        rate = images_per_second(generator, sampling.w, batch, at_least=arguments.seconds)
         print(f"| {batch} | {rate:.1f} | {1000 / rate:.1f} |", flush=True)
     print(f"peak memory {machine.peak_memory():.1f} GiB")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

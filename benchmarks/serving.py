@@ -23,9 +23,9 @@ import tyro
 import keras_ddpm
 from benchmarks import local_server, machine
 from export import versions
-from serving.bench import Result, measure
 from serving.client import Client
-from serving.servable import Servable
+from serving.client.bench import Result, measure
+from serving.local_server.servable import Servable
 
 CLIENTS = (1, 4, 16)
 ROUNDS = {"sample": 100, "denoise": 300}
@@ -61,16 +61,16 @@ def one_by_one(call, seconds):
     return Result(1, 1, sum(latencies), latencies, collections.Counter())
 
 
-def print_row(door, result):
+def print_row(way, result):
     """One line of the table."""
     figures = f"{result.p50:.1f} | {result.p99:.1f} | {result.rate:.1f}"
-    print(f"| {door} | {result.clients} | {figures} |", flush=True)
+    print(f"| {way} | {result.clients} | {figures} |", flush=True)
 
 
 def overhead(path, address):
     """Print the median milliseconds of `session.run` and of gRPC at N = 1.
 
-    Both doors are asked in turn, so that the machine's moods hit both. `sample` is what people ask for; `denoise` calls
+    Both are asked in turn, so that noise hits both. `sample` is what people ask for; `denoise` calls
     the network once, and carries three images of floats.
     """
     with contextlib.closing(Servable(versions.find(path))) as servable, Client(address) as client:
@@ -106,7 +106,7 @@ def main():
     arguments = tyro.cli(Arguments, description=__doc__)
     base, seconds = ("--model-base-path", str(arguments.model_base_path)), arguments.seconds
     print(machine.describe())
-    print("| door | clients | p50 ms | p99 ms | images/s |\n|---|---|---|---|---|", flush=True)
+    print("| way in | clients | p50 ms | p99 ms | images/s |\n|---|---|---|---|---|", flush=True)
     print_row("plain loop over keras_ddpm.sample", one_by_one(partial(keras_ddpm.sample, 7), seconds))
     rates = {}
     for batching, flags in (("", ()), (", one request after the other", ("--batch-rows", "0"))):

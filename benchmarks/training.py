@@ -1,29 +1,42 @@
-"""Training throughput of the default model, with and without XLA, in float32 and bfloat16.
+"""Training throughput: the bare train step and `fit`, with and without XLA, in float32 and bfloat16.
 
 python -m benchmarks.training
+
+`fit` adds the data queue, the metrics and the callbacks to the bare step, which gets one batch again and again.
 """
 
+import dataclasses
 import multiprocessing
-import os
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import tyro
 
 from benchmarks import machine
 from configs import mnist, report
-from keras_ddpm.data import Batches
+from keras_ddpm.cli.run import run
+from keras_ddpm.config import Config
+from keras_ddpm.data.batches import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.presets import build_network
-from keras_ddpm.training import DDPM
+from keras_ddpm.training.ddpm import DDPM
 
-STEPS = 25
+CONFIGS = {"mnist": mnist.get_config, "report": report.get_config}
+WARM_UP = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    configs: tuple[str, ...] = tuple(CONFIGS)
+    precisions: tuple[str, ...] = ("float32", "mixed_bfloat16")
+    steps: int = 20
+    """Steps that are measured, after a few that compile and warm up."""
+    batch_size: int = 128
 
 
 class Clock(keras.callbacks.Callback):
-    """When each batch was done. (The whole of `fit` is no measure: its data queue takes up to 5 s to close.)"""
+    """Notes when each batch was done. (All of `fit` is no measure: its data queue takes up to 5 s to close.)"""
 
     def on_train_begin(self, logs=None):
         self.times = []
@@ -32,39 +45,64 @@ class Clock(keras.callbacks.Callback):
         self.times.append(time.perf_counter())
 
 
-def images_per_second(config, *, precision, xla):
-    """Throughput of `fit`, from the median of `STEPS` steps; the first fifth compiles and warms up."""
-    keras.config.set_dtype_policy(precision)
-    network = build_network(config, (28, 28, 1), 10)
-    model = DDPM(network, Diffusion.from_names(**vars(config.diffusion)), num_classes=10)
+def build(config: Config, *, precision: str, xla: bool) -> DDPM:
+    """A compiled model with fresh weights."""
+    network = build_network(config, (28, 28, 1), 10, dtype=precision)
+    model = DDPM(network, Diffusion.from_names(**vars(config.diffusion)))
     model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=xla)
-    n = STEPS * config.training.batch_size
-    images = np.random.default_rng(0).integers(0, 256, (n, 28, 28, 1)).astype("uint8")
-    batches = Batches(images, np.zeros(n, "int32"), batch_size=config.training.batch_size)
+    return model
+
+
+def batches(count: int, batch_size: int) -> Batches:
+    """Batches of random images."""
+    images = np.random.default_rng(0).integers(0, 256, (count * batch_size, 28, 28, 1)).astype("uint8")
+    return Batches(images, np.zeros(len(images), "int32"), batch_size=batch_size)
+
+
+def seconds_of_fit(model: DDPM, data: Batches) -> float:
+    """Seconds of a step in `fit`: the median, without the steps that warm up."""
     clock = Clock()
-    model.fit(batches, epochs=1, verbose=0, callbacks=[clock])
-    return config.training.batch_size / np.median(np.diff(clock.times)[STEPS // 5 :])
+    model.fit(data, epochs=1, verbose=0, callbacks=[clock])
+    return float(np.median(np.diff(clock.times)[WARM_UP - 1 :]))
 
 
-def row(config, precision, xla):
-    """One line of the table."""
-    rate = images_per_second(config, precision=precision, xla=xla)
-    print(
-        f"| {config.name} | {precision} | {'on' if xla else 'off'} | {rate:.0f} | {machine.peak_memory():.1f} |",
-        flush=True,
-    )
+def seconds_of_step(model: DDPM, data: Batches, *, xla: bool) -> float | None:
+    """Seconds of a bare train step: the median. None on JAX, whose step passes its state along."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    step = tf.function(model.train_step, jit_compile=xla)
+    batch = tuple(tf.constant(array) for array in data[0])
+    times = []
+    for _ in range(len(data)):
+        start = time.perf_counter()
+        float(step(batch)["loss"])
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[WARM_UP:]))
 
 
-def main():
-    print(machine.describe())
-    print("| configuration | precision | XLA | images/s | peak memory GiB |\n|---|---|---|---|---|", flush=True)
-    for config in (mnist.get_config(), report.get_config()):
-        for precision in ("float32", "mixed_bfloat16"):
+def row(name: str, precision: str, xla: bool, steps: int, batch_size: int) -> None:
+    """Print one line of the table."""
+    model, data = build(CONFIGS[name](), precision=precision, xla=xla), batches(WARM_UP + steps, batch_size)
+    fit, bare = seconds_of_fit(model, data), seconds_of_step(model, data, xla=xla)
+    rates = " | ".join("–" if seconds is None else f"{batch_size / seconds:.0f}" for seconds in (bare, fit))
+    print(f"| {name} | {precision} | {'on' if xla else 'off'} | {rates} | {machine.peak_memory():.1f} |", flush=True)
+
+
+def main() -> None:
+    arguments = tyro.cli(Arguments, description=__doc__)
+    print(f"{machine.describe()}; batches of {arguments.batch_size}")
+    print("| configuration | precision | XLA | bare step, images/s | fit, images/s | peak memory GiB |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for name in arguments.configs:
+        for precision in arguments.precisions:
             for xla in (False, True):  # each in a process of its own, whose peak is its own
-                process = multiprocessing.get_context("spawn").Process(target=row, args=(config, precision, xla))
+                settings = (name, precision, xla, arguments.steps, arguments.batch_size)
+                process = multiprocessing.get_context("spawn").Process(target=row, args=settings)
                 process.start()
                 process.join()
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 SERVING = f"{str(__package__).rpartition('export')[0]}serving"  # `serving` in a clone, `keras_ddpm.serving` installed
-SERVABLE = f"{SERVING}.servable"
+SERVABLE = f"{SERVING}.local_server.servable"
 NEEDED = ("grpc", "tensorflow_serving")
 
 

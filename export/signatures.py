@@ -12,6 +12,8 @@ with guidance in one batch of 2B; each step's noise is drawn in it, from each ro
 
 import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +31,7 @@ DIGIT, W, SEED = (
 T = tf.TensorSpec([None], "int32", "t")
 
 
-def build(network, diffusion, sampling, *, metadata):
+def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[str, tuple[Callable, list]]:
     """The functions of a SavedModel.
 
     Args:
@@ -85,7 +87,7 @@ def build(network, diffusion, sampling, *, metadata):
     }
 
 
-def check(inputs, *, num_classes, T=None):
+def check(inputs: Any, *, num_classes, T=None) -> dict[str, tf.Tensor]:
     """Refuse bad input in the graph: InvalidArgumentError with one sentence.
 
     Args:
@@ -121,7 +123,7 @@ def check(inputs, *, num_classes, T=None):
         return {name: tf.identity(value) for name, value in inputs.items()}
 
 
-def key_of(seed):
+def key_of(seed: tf.Tensor) -> tf.Tensor:
     """int64 (N,) -> uint32 (N, 2): `noise.split_seed` in the graph."""
     high, low = tf.bitwise.right_shift(seed, 32), tf.bitwise.bitwise_and(seed, 0xFFFFFFFF)
     return tf.stack([tf.cast(high, tf.uint32), tf.cast(low, tf.uint32)], axis=-1)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_ddpm.types import Tensor
+
 PREDICTIONS: dict[str, Callable] = {
     "eps": lambda alpha_t, sigma_t: (0.0, 1.0),
     "x0": lambda alpha_t, sigma_t: (1.0, 0.0),
@@ -18,7 +20,9 @@ PREDICTIONS: dict[str, Callable] = {
 """(p_t, q_t) of y = p_t x_0 + q_t eps, from alpha_t and sigma_t."""
 
 
-def posterior(alpha_t, sigma_t, alpha_s, sigma_s):
+def posterior(
+    alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The Gaussian q(x_s | x_t, x_0), s < t, as coefficients of its mean and its variance.
 
     mean = a x_t + b x_0,  a = alpha_ts sigma_s^2 / sigma_t^2,  b = alpha_s sigma_ts^2 / sigma_t^2,

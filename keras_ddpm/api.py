@@ -1,23 +1,24 @@
 """Sampling in one line: `keras_ddpm.sample(digit, w)`."""
 
 import functools
+from typing import Any
 
 from keras_ddpm import presets
-from keras_ddpm.sampling_request import check_request
+from keras_ddpm.sampling_request import check_baked_w, check_request
 
 
 def sample(
-    digit,
-    w=None,
+    digit: Any,
+    w: Any = None,
     *,
-    seed=None,
+    seed: Any = None,
     sampler=None,
     steps=None,
     preset="mnist",
     runtime: str | None = None,
     progress=None,
     return_seeds: bool = False,
-):
+) -> Any:
     """Draw images of digits.
 
     Image i depends on its own digit, w and seed (and the preset, sampler and steps) and on nothing else: it is the same
@@ -53,6 +54,9 @@ def sample(
         (3, 28, 28)
     """
     settings, image_shape, num_classes = _settings(preset)
+    if settings.sampling.guidance == "none":
+        check_baked_w(w, settings.sampling.w)
+    presets.with_sampling(settings, sampler=sampler, steps=steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     generator = load(preset, sampler, steps, runtime)
     if digit.ndim:
@@ -66,7 +70,7 @@ def sample(
     return (images, seed) if return_seeds else images
 
 
-def load(preset, sampler, steps, runtime):
+def load(preset, sampler, steps, runtime: str | None) -> Any:
     """The `Generator` or `runtimes.Drawer` that `sample` draws with; kept until the preset's files change."""
     return _generator(preset, sampler, steps) if runtime is None else _drawer(preset, sampler, steps, runtime)
 

@@ -7,7 +7,7 @@ functions where they are used, by a dict whose error lists the choices.
 import dataclasses
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +27,25 @@ class NetworkConfig:
     """See `keras_ddpm.networks.unet.UNet`."""
 
     widths: tuple[int, ...] = (64, 128)
+    """Channels of each level; each has half the resolution of the one before."""
     depths: tuple[int, ...] = (2, 3)
+    """Residual blocks of each level."""
     attention: tuple[bool, ...] = (False, True)
+    """For each level, whether self-attention follows its first block."""
     patch: int = 2
+    """The stem folds patch x patch pixels into channels."""
     embed_dim: int = 128
+    """Size of the embeddings of time and class."""
     conditioning: Literal["film", "bottleneck", "film_time", "film_label"] = "film"
+    """Where time and class enter: in every block, at the bottleneck, or one here and one there."""
     activation: str = "silu"
+    """Name of a Keras activation."""
     groups: int = 8
+    """Groups of the normalisation; must divide every width."""
     heads: int = 4
+    """Attention heads."""
     dropout: float = 0.0
+    """Dropout rate in the residual blocks, in [0, 1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,28 +53,43 @@ class DiffusionConfig:
     """See `keras_ddpm.diffusion.Diffusion.from_names`."""
 
     schedule: str = "cosine"
+    """linear, scaled_linear, cosine, zero_terminal_snr or flow_matching."""
     T: int = 1_000
     """Number of noise levels; with a continuous schedule, such as flow_matching, only the unit of the embedded time."""
     prediction: Literal["eps", "x0", "v", "velocity"] = "v"
+    """What the network predicts."""
     weighting: Literal["uniform", "min_snr"] = "uniform"
+    """Weight of the loss at each noise level."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
+    objective: Literal["diffusion", "consistency", "adversarial"] = "diffusion"
+    """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md)."""
+    init: str | None = None
+    """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
     epochs: int = 18
+    """Passes over the training images."""
     batch_size: int = 128
+    """Images a step."""
     learning_rate: float = 2e-3
+    """The highest learning rate."""
     learning_rate_schedule: Literal["constant", "trapezoid"] = "trapezoid"
     """trapezoid: `warmup_steps` up, flat, and linearly to zero over the last `cooldown` of the steps."""
     warmup_steps: int = 500
+    """Steps in which the learning rate rises."""
     cooldown: float = 0.35
+    """Share of the steps in which the learning rate falls to zero, in (0, 1]."""
     weight_decay: float = 0.01
+    """Decoupled weight decay (AdamW)."""
     clip_norm: float | None = 1.0
     """Limit of the global norm of the gradients."""
     p_uncond: float = 0.1
+    """Probability of dropping the label, which classifier-free guidance needs."""
     times: Literal["uniform", "logit_normal"] = "uniform"
     """Distribution of the times that are trained on."""
     ema_decay: float = 0.9995
+    """Decay of the average of the weights; 0 keeps none."""
     validation_noise: Literal["fixed", "fresh"] = "fixed"
     """fixed: the validation loss uses the same times and noise in every epoch; fresh: new ones, so it fluctuates."""
     plateau_patience: int | None = None
@@ -72,9 +97,11 @@ class TrainingConfig:
     stop_patience: int | None = None
     """Epochs without a better validation loss before training stops (EarlyStopping)."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
+    """Precision of the network in training."""
     jit: Literal["auto", "on", "off"] = "auto"
     """XLA. auto: on for a GPU, off for a CPU, where oneDNN was measured to be faster (see benchmarks/)."""
     seed: int = 0
+    """Seed of the first weights, the order of the images, times and noise."""
     grid_every: int = 2
     """Epochs between two grids of samples; 0 for none."""
     evaluate_every: int = 0
@@ -89,19 +116,45 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class FewStepConfig:
+    """What the objectives consistency and adversarial read. See `training.consistency` and `training.adversarial`."""
+
+    halvings: int = 5
+    """How often the distance between the two times of the consistency loss is halved during the run."""
+    at_noise: float = 0.25
+    """Share of the images that the consistency loss sees as pure noise, which is where one call starts."""
+    gamma: float = 0.1
+    """Weight of the discriminator's gradient penalties, R1 + R2."""
+    mismatch: float = 0.5
+    """Weight of real images under a wrong label, which the discriminator learns to tell from the right one."""
+    renoised: float = 0.25
+    """Share of the images that are later calls, on outputs of the first with new noise."""
+    noised: float = 0.125
+    """Share of the images that are later calls, on real images with noise."""
+    anchor: float = 0.1
+    """Weight of the distance from those real images."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
 
     sampler: str = "dpm_solver_pp_2m_sde"
+    """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde."""
     steps: int = 20
+    """Steps of the sampler."""
     w: float | tuple[float, ...] = 1.5
     """Guidance: one for all classes, or one for each."""
     guidance: Literal["classifier_free", "none"] = "classifier_free"
+    """none: the conditional prediction, whatever w is."""
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     threshold: Literal["static", "dynamic", "none"] = "static"
+    """How x_0 is limited to the range of images."""
     eta: float = 0.0
     """Noise of DDIM, 0 ... 1; other samplers do not read it."""
+    trained_steps: tuple[int, ...] | None = None
+    """The numbers of steps that a few-step model was trained for; None: any."""
 
     def __post_init__(self):
         values = self.w if isinstance(self.w, tuple) else (self.w,)
@@ -114,14 +167,16 @@ class Config:
     """One experiment, or one preset."""
 
     name: str = "mnist"
+    """Name of the experiment; the run goes into a folder of this name."""
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     training: TrainingConfig = TrainingConfig()
+    few_step: FewStepConfig = FewStepConfig()
     sampling: SamplingConfig = SamplingConfig()
 
 
-def choose(choices, name, what):
+def choose(choices, name: str, what) -> Any:
     """The function that a name stands for.
 
     Raises:
@@ -132,12 +187,29 @@ def choose(choices, name, what):
     return choices[name]
 
 
-def to_json(config):
+def check_steps(sampling) -> None:
+    """Raise for steps, or a sampler, that a few-step model was not trained for.
+
+    Raises:
+        ValueError: naming what it was trained for.
+    """
+    if sampling.trained_steps is None:
+        return
+    if sampling.steps not in sampling.trained_steps:
+        allowed = list(sampling.trained_steps)
+        raise ValueError(
+            f"`steps` must be one of {allowed}, which this model was trained for. Received: {sampling.steps!r}"
+        )
+    if sampling.sampler != "consistency":
+        raise ValueError(f"`sampler` must be 'consistency' for this few-step model. Received: {sampling.sampler!r}")
+
+
+def to_json(config: Any) -> str:
     """The configuration as a JSON text."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
-def from_json(text):
+def from_json(text) -> Config:
     """The configuration that `to_json` wrote; keys beside it, such as the versions, are left alone.
 
     Raises:
@@ -145,9 +217,28 @@ def from_json(text):
     """
     try:
         values = json.loads(text)
+        values = {"few_step": {}} | values  # older files lack it
         return _build(Config, {field.name: values[field.name] for field in dataclasses.fields(Config)})
     except (TypeError, AttributeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no configuration of keras_ddpm: {error}") from error
+
+
+def recipe_to_json(stages) -> str:
+    """The stages of a recipe as a JSON text."""
+    return json.dumps([dataclasses.asdict(stage) for stage in stages], indent=2) + "\n"
+
+
+def recipe_from_json(text) -> tuple[Config, ...]:
+    """The stages that `recipe_to_json` wrote: a tuple of configurations.
+
+    Raises:
+        ValueError: if the text is no such JSON.
+    """
+    try:
+        stages = json.loads(text)
+        return tuple(from_json(json.dumps(stage)) for stage in [*stages])
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"This is no recipe of keras_ddpm: {error}") from error
 
 
 def _build(cls, values):

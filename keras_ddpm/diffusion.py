@@ -22,16 +22,17 @@ from keras_ddpm.algebra import posterior as posterior
 from keras_ddpm.config import choose
 from keras_ddpm.schedules import SCHEDULES, Discrete, Schedule, flow_matching, levels, snap, terminal_snr
 from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
+from keras_ddpm.types import Tensor
 
 MAX_TERMINAL_SNR = 0.01
 
 
-def uniform(alpha_t, sigma_t, p_t, q_t):
+def uniform(alpha_t: Tensor, sigma_t: Tensor, p_t: Tensor, q_t: Tensor) -> Tensor:
     """Weight 1: the paper's L_simple in the space of the prediction."""
     return ops.ones_like(alpha_t)
 
 
-def min_snr(alpha_t, sigma_t, p_t, q_t, *, gamma=5.0):
+def min_snr(alpha_t: Tensor, sigma_t: Tensor, p_t: Tensor, q_t: Tensor, *, gamma=5.0) -> Tensor:
     """min(SNR, gamma) as a weight on the squared error of x_0, carried over to the prediction's own error.
 
     An error of y is an error of x_0 times sigma_t / (q_t alpha_t - p_t sigma_t), and SNR sigma^2 = alpha^2.
@@ -91,11 +92,11 @@ class Diffusion:
         """Number of noise levels, T; None if the schedule is continuous."""
         return levels(self.schedule)
 
-    def snap(self, t):
+    def snap(self, t: Tensor) -> Tensor:
         """t, moved to the schedule's own levels if it has some: (B,) in (0, 1] -> (B,)."""
         return snap(self.schedule, t)
 
-    def alpha_sigma(self, t):
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """alpha_t and sigma_t, shaped to multiply images.
 
         Args:
@@ -106,22 +107,22 @@ class Diffusion:
         """
         return tuple(_like_image(a) for a in self.schedule(ops.convert_to_tensor(t, "float32")))
 
-    def weight(self, t):
+    def weight(self, t: Tensor) -> Tensor:
         """Loss weight at each time: (B,) -> (B,)."""
         alpha_t, sigma_t = self.schedule(ops.convert_to_tensor(t, "float32"))
         return self.weighting(alpha_t, sigma_t, *PREDICTIONS[self.prediction](alpha_t, sigma_t))
 
-    def add_noise(self, x_0, eps, t):
+    def add_noise(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x_t = alpha_t x_0 + sigma_t eps (DDPM, eq. 4)."""
         alpha_t, sigma_t = self.alpha_sigma(t)
         return alpha_t * x_0 + sigma_t * eps
 
-    def target(self, x_0, eps, t):
+    def target(self, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """What the network should predict for x_t: y = p_t x_0 + q_t eps."""
         p_t, q_t = PREDICTIONS[self.prediction](*self.alpha_sigma(t))
         return p_t * x_0 + q_t * eps
 
-    def x_0(self, y, x_t, t):
+    def x_0(self, y: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """The x_0 that a prediction y stands for.
 
         From eps this divides by alpha_t, which is small at the noisy end: clip the result.
@@ -132,7 +133,7 @@ class Diffusion:
         p_t, q_t = PREDICTIONS[self.prediction](alpha_t, sigma_t)
         return (q_t * x_t - sigma_t * y) / (q_t * alpha_t - p_t * sigma_t)
 
-    def eps(self, x_0, x_t, t):
+    def eps(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """The noise that leads from x_0 to x_t, for t > 0."""
         alpha_t, sigma_t = self.alpha_sigma(t)
         return (x_t - alpha_t * x_0) / sigma_t

@@ -9,7 +9,8 @@ Reference: Ho et al., arXiv 2006.11239, algorithm 2.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,8 +20,10 @@ from keras_ddpm import config, guidance, noise, samplers
 from keras_ddpm.compiled import compiled
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.data.pixels import to_uint8
+from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.sampling_request import check_conditions
 from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
+from keras_ddpm.types import Denoiser, Tensor
 
 MAX_BATCH = 256
 MAX_STATES = 16_384  # images held at once when the path is kept
@@ -72,14 +75,14 @@ class Generator(keras.Model):
         self.network, self.diffusion = network, diffusion
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
         self.seeds = keras.random.SeedGenerator()
-        self.times = samplers.trailing_times(steps, levels=diffusion.levels)
+        self.times = samplers.times_of(sampler, steps, diffusion.schedule)
         self.columns = samplers.coefficients(sampler, diffusion.schedule, self.times)
         guidance(network, diffusion, {n: np.zeros(1, c.dtype) for n, c in self.conditions.items()}, self.nulls, 1.0)
         self.compile(jit_compile=keras.backend.backend() == "jax")
         self.built = True
 
     @classmethod
-    def from_names(cls, network, diffusion, sampling, **kwargs) -> "Generator":
+    def from_names(cls, network: keras.Model, diffusion: Diffusion, sampling: Any, **kwargs) -> "Generator":
         """A generator from a `SamplingConfig`.
 
         Raises:
@@ -115,27 +118,27 @@ class Generator(keras.Model):
         """The null of each condition."""
         return nulls(self.conditions)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> dict[str, Tensor]:
         condition = {name: inputs[name] for name in self.conditions}
         key = inputs["key"] if "key" in inputs else self.fresh_key(ops.shape(inputs["w"])[0])
         return {"image": self.draw(condition, inputs["w"], key)}
 
-    def draw(self, condition, w, key, *, path=False):
+    def draw(self, condition: Mapping[str, Tensor], w: Any, key: Any, *, path=False) -> Any:
         """The image (B, H, W, C) of each row; with `path`, x_T and what `samplers.loop` returns of the way."""
         x_T, between = self.noise(key, 0), functools.partial(self.noise, key)
         denoise = self.denoiser(condition, w)
         drawn = samplers.loop(denoise, x_T, self.times, self.columns, noise=between, path=path)
         return (x_T, *drawn) if path else drawn
 
-    def noise(self, key, step):
+    def noise(self, key: Any, step: Any) -> Tensor:
         """x_T (step 0) or the noise of a step: (B, H, W, C)."""
         return noise.normal(key, step, self.network.image_shape)
 
-    def denoiser(self, condition, w):
+    def denoiser(self, condition: Mapping[str, Tensor], w: Any) -> Denoiser:
         """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch with its condition bound and guidance w (B,)."""
         return self.threshold(self.guidance(self.network, self.diffusion, condition, self.nulls, w))
 
-    def fresh_key(self, B):
+    def fresh_key(self, B) -> Tensor:
         """Keys (B, 2) that differ from call to call, also in a graph that was traced once."""
         return ops.cast(keras.random.randint((B, 2), 0, 2**31 - 1, seed=self.seeds), "uint32")
 
@@ -144,7 +147,7 @@ class Generator(keras.Model):
         """Whether code runs now, rather than being traced into a graph."""
         return keras.backend.backend() != "tensorflow" or hasattr(ops.zeros(()), "numpy")
 
-    def sample(self, digit, w, seed, *, progress=None, **others) -> dict[str, np.ndarray]:
+    def sample(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> dict[str, np.ndarray]:
         """Draw images, in batches of a size that fits into memory.
 
         Args:
@@ -162,7 +165,7 @@ class Generator(keras.Model):
         """
         return self._batched(self.predict_on_batch, MAX_BATCH, digit, w, seed, progress=progress, **others)
 
-    def images(self, digit, w, seed, *, progress=None, **others) -> np.ndarray:
+    def images(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> np.ndarray:
         """Draw images as uint8: noise, loop and conversion are one graph, called without the machinery of `predict`.
 
         Args:
@@ -176,7 +179,7 @@ class Generator(keras.Model):
         """
         return self._batched(self._drawn_by("images"), MAX_BATCH, digit, w, seed, progress=progress, **others)
 
-    def image(self, digit, w, seed, **others) -> np.ndarray:
+    def image(self, digit: Any, w: Any, seed: Any, **others) -> np.ndarray:
         """Draw one image as uint8, by a graph of its own, which XLA compiles if the steps are few.
 
         XLA takes some seconds once; then a call costs about two thirds of the other graph's (see docs/runtimes.md).
@@ -194,7 +197,7 @@ class Generator(keras.Model):
         given = {name: [value] for name, value in others.items()}
         return self._batched(self._drawn_by(alone), 1, [digit], [w], [seed], progress=None, **given)[0]
 
-    def path(self, digit, w, seed, *, progress=None, **others) -> dict[str, np.ndarray]:
+    def path(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> dict[str, np.ndarray]:
         """The way of each image: what `sample` draws, with every state it goes through.
 
         Args:
@@ -210,7 +213,7 @@ class Generator(keras.Model):
         rows = max(1, min(MAX_BATCH, MAX_STATES // self.steps))
         return self._batched(self._path_on_batch, rows, digit, w, seed, progress=progress, **others)
 
-    def trajectory(self, digit, w, seed, *, every: int = 10, **others):
+    def trajectory(self, digit: Any, w: Any, seed: Any, *, every: int = 10, **others) -> tuple[np.ndarray, np.ndarray]:
         """The state x_t at every k-th step, and at the end.
 
         Args:
@@ -230,7 +233,7 @@ class Generator(keras.Model):
         kept, times = self.kept(every)
         return times, states[:, kept]
 
-    def kept(self, every: int):
+    def kept(self, every: int) -> tuple[list[int], np.ndarray]:
         """Every k-th state of a path of S + 1, and the last: their places (K,) and times float64 (K,)."""
         places = [*range(0, self.steps, every), self.steps]
         return places, np.append(self.times, 0.0)[places]

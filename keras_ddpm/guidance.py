@@ -11,13 +11,18 @@ A guidance is a function (network, diffusion, condition, null, w) -> denoiser, w
 Reference: Ho and Salimans, "Classifier-free diffusion guidance", arXiv 2207.12598, eq. 6.
 """
 
+from collections.abc import Callable, Mapping
+
+import keras
 from keras import ops
 
+from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import register
+from keras_ddpm.types import Denoiser, Tensor
 
 
-def conditional(network, diffusion, condition):
+def conditional(network: keras.Model, diffusion: Diffusion, condition: Mapping[str, Tensor]) -> Denoiser:
     """The network as a denoiser, with its condition bound.
 
     Args:
@@ -32,12 +37,22 @@ def conditional(network, diffusion, condition):
     return denoise
 
 
-def unguided(network, diffusion, condition, null, w):
+def unguided(
+    network: keras.Model, diffusion: Diffusion, condition: Mapping[str, Tensor], null: Mapping[str, float], w: Tensor
+) -> Denoiser:
     """No guidance: the conditional denoiser, whatever w is."""
     return conditional(network, diffusion, condition)
 
 
-def classifier_free(network, diffusion, condition, null, w, *, interval=None):
+def classifier_free(
+    network: keras.Model,
+    diffusion: Diffusion,
+    condition: Mapping[str, Tensor],
+    null: Mapping[str, float],
+    w: Tensor,
+    *,
+    interval: tuple[float, float] | None = None,
+) -> Denoiser:
     """Classifier-free guidance: the conditional and the unconditional prediction in one batch of 2B.
 
     Where every image's w is 1, the conditional prediction is all that counts, and the batch is B.
@@ -61,7 +76,16 @@ def classifier_free(network, diffusion, condition, null, w, *, interval=None):
     return _where_it_matters(plain, guided, within(interval, diffusion), w)
 
 
-def autoguidance(network, diffusion, condition, null, w, *, weak, interval=None):
+def autoguidance(
+    network: keras.Model,
+    diffusion: Diffusion,
+    condition: Mapping[str, Tensor],
+    null: Mapping[str, float],
+    w: Tensor,
+    *,
+    weak: keras.Model,
+    interval: tuple[float, float] | None = None,
+) -> Denoiser:
     """Autoguidance: away from a weaker network under the same condition, y = y_weak + w (y - y_weak).
 
     Args:
@@ -80,7 +104,7 @@ def autoguidance(network, diffusion, condition, null, w, *, weak, interval=None)
     return _where_it_matters(plain, guided, within(interval, diffusion), w)
 
 
-def within(interval, diffusion):
+def within(interval: tuple[float, float] | None, diffusion: Diffusion) -> Callable[[Tensor, Tensor], Tensor]:
     """Guides only where the noise level sigma_t / alpha_t lies in an interval; elsewhere w is 1, or less if it was.
 
     Guidance at high noise costs diversity, at low noise it does nothing.
@@ -125,12 +149,12 @@ def _where_it_matters(plain, guided, strength, w):
     return denoise
 
 
-def clip(denoise):
+def clip(denoise: Denoiser) -> Denoiser:
     """Static thresholding: x_0 clipped to [-1, 1], the range of images."""
     return lambda x_t, t: ops.clip(denoise(x_t, t), -1.0, 1.0)
 
 
-def dynamic_threshold(denoise, *, quantile=0.995):
+def dynamic_threshold(denoise: Denoiser, *, quantile: float = 0.995) -> Denoiser:
     """Dynamic thresholding: x_0 clipped to [-s, s] and divided by s, with s = max(1, quantile of |x_0|) of each image.
 
     Reference: Saharia et al. (Imagen), arXiv 2205.11487, section 2.3.
@@ -145,7 +169,7 @@ def dynamic_threshold(denoise, *, quantile=0.995):
     return thresholded
 
 
-def unlimited(denoise):
+def unlimited(denoise: Denoiser) -> Denoiser:
     """No thresholding: x_0 as it comes."""
     return denoise
 

@@ -18,17 +18,19 @@ from typing import Any
 
 import numpy as np
 
+from keras_ddpm.types import Tensor
+
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
-def split_seed(seed):
+def split_seed(seed: Tensor) -> np.ndarray:
     """Integers in 0 ... 2^63 - 1 (N,) -> uint32 keys (N, 2): high and low half."""
     seed = np.asarray(seed, dtype="uint64")
     return np.stack([seed >> np.uint64(32), seed & np.uint64(0xFFFFFFFF)], axis=-1).astype("uint32")
 
 
-def threefry_2x32(key, counter, *, ops: Any = None):
+def threefry_2x32(key: Tensor, counter: Tensor, *, ops: Any = None) -> tuple[Tensor, Tensor]:
     """Two blocks of 32 random bits for each key and counter.
 
     Args:
@@ -50,7 +52,7 @@ def threefry_2x32(key, counter, *, ops: Any = None):
     return x, y
 
 
-def normal(key, step, shape, *, ops: Any = None):
+def normal(key: Tensor, step: Tensor, shape, *, ops: Any = None) -> Tensor:
     """Standard normal noise for each row of a batch.
 
     Args:

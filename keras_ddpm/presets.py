@@ -13,21 +13,28 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+from typing import TYPE_CHECKING, Any
 
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
+from keras_ddpm.sampling_request import check_baked_w
+
+if TYPE_CHECKING:
+    from keras_ddpm.conditions import Condition
+    from keras_ddpm.generator import Generator
+    from keras_ddpm.networks.unet import UNet
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 WEIGHTS = "network.weights.h5"
 PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
 
-def names():
+def names() -> list[str]:
     """Names of the shipped presets."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def find(preset):
+def find(preset) -> pathlib.Path:
     """The folder of a preset.
 
     Args:
@@ -48,7 +55,7 @@ def find(preset):
     raise ValueError(f"`preset` must be one of {names()}, or a folder with config.json. Received: {str(preset)!r}")
 
 
-def weights_file(preset):
+def weights_file(preset) -> pathlib.Path:
     """Path of a preset's weights, whether they are there or not: its own, or those of the preset that it names.
 
     Raises:
@@ -65,14 +72,14 @@ def weights_file(preset):
     return find(preset) / WEIGHTS
 
 
-def fingerprint(preset):
+def fingerprint(preset) -> str:
     """SHA-256 of a preset's weights file, as it was before it was sealed."""
     from keras_ddpm.weights import without_seal
 
     return hashlib.sha256(without_seal(weights_file(preset).read_bytes())).hexdigest()
 
 
-def read_config(preset):
+def read_config(preset) -> tuple[configuration.Config, tuple[int, int, int], int]:
     """Configuration, image shape and number of classes of a preset, without its weights."""
     config, facts = _read(preset)
     if not {"image_shape", "num_classes"} <= set(facts):
@@ -88,7 +95,7 @@ def _read(preset):
     return configuration.from_json(text), json.loads(text)
 
 
-def load_preset(preset="mnist", **sampling):
+def load_preset(preset="mnist", **sampling) -> "Generator":
     """A `Generator` with a preset's weights.
 
     Args:
@@ -113,7 +120,7 @@ def load_preset(preset="mnist", **sampling):
     return Generator.from_names(load_network(preset), diffusion, config.sampling)
 
 
-def load_network(preset="mnist"):
+def load_network(preset="mnist") -> "UNet":
     """A preset's network, with its weights, in float32 whatever the training's precision.
 
     Args:
@@ -132,34 +139,42 @@ def load_network(preset="mnist"):
     return network
 
 
-def with_sampling(config, **sampling):
+def with_sampling(config: Any, **sampling) -> configuration.Config:
     """The configuration with some fields of its `SamplingConfig` replaced.
 
     None leaves a field, except `guidance_interval`, of which None is a value: guide at all noise levels.
+
+    Raises:
+        ValueError: for a w where guidance is baked in, or steps or a sampler that a few-step model was not trained for.
     """
     given = {name: value for name, value in sampling.items() if value is not None or name == "guidance_interval"}
-    return dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **given))
+    replaced = dataclasses.replace(config.sampling, **given)
+    if replaced.guidance == "none":
+        check_baked_w(given.get("w"), config.sampling.w)
+    configuration.check_steps(replaced)
+    return dataclasses.replace(config, sampling=replaced)
 
 
-def build_network(config, image_shape, num_classes, *, dtype=None):
+def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> "UNet":
     """The U-Net of a configuration, built, with fresh weights; `dtype` is Keras's policy, None the global one."""
     from keras_ddpm.conditions import Label
     from keras_ddpm.networks.unet import UNet
 
-    conditions, levels = {"label": Label(num_classes)}, config.diffusion.T
+    conditions: dict[str, Condition] = {"label": Label(num_classes)}
+    levels = config.diffusion.T
     network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
     network.build()
     return network
 
 
-def write_config(folder, config, image_shape, num_classes):
+def write_config(folder, config: Any, image_shape, num_classes) -> None:
     """Write `config.json` into an existing folder."""
     facts = {"image_shape": list(image_shape), "num_classes": num_classes, "versions": versions()}
     text = json.dumps({**json.loads(configuration.to_json(config)), **facts}, indent=2) + "\n"
     write_text(pathlib.Path(folder) / "config.json", text)
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of Python and of the packages that make a model."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:

@@ -11,19 +11,24 @@ Only the loop needs Keras, and imports it: `runtimes/` computes the same columns
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from keras_ddpm.algebra import posterior
-from keras_ddpm.schedules import Schedule
+from keras_ddpm.schedules import Schedule, levels
+from keras_ddpm.types import Denoiser, Tensor
 
 UNROLLED = 4
 """Up to this many steps the loop is written out in the graph, without a `while`."""
 
+
+FINE = 10_000  # times among which to look in a continuous schedule
+TINY = 1e-6
 Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def ddpm(alpha_t, sigma_t, alpha_s, sigma_s):
+def ddpm(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """Ancestral sampling: x_s ~ q(x_s | x_t, x_0), with the posterior's own ("fixed small") variance.
 
     Args:
@@ -39,7 +44,7 @@ def ddpm(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, b, np.zeros_like(a), np.sqrt(variance)], axis=-1)
 
 
-def ddim(alpha_t, sigma_t, alpha_s, sigma_s, *, eta=0.0):
+def ddim(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor, *, eta=0.0) -> np.ndarray:
     """DDIM: x_s = alpha_s x_0 + sqrt(sigma_s^2 - d^2) eps + d noise, with eps = (x_t - alpha_t x_0) / sigma_t.
 
     d is eta times the posterior's standard deviation. With flow matching and eta = 0 this is Euler's step along the
@@ -66,7 +71,7 @@ def ddim(alpha_t, sigma_t, alpha_s, sigma_s, *, eta=0.0):
     return np.stack([a, b, np.zeros_like(a), d], axis=-1)
 
 
-def dpm_solver_pp_2m(alpha_t, sigma_t, alpha_s, sigma_s):
+def dpm_solver_pp_2m(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """DPM-Solver++ (2M): a second-order multistep solver; first order in the first step and the last.
 
     x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) ((1 + 1 / 2r) x_0 - 1 / 2r x_0'),
@@ -86,7 +91,7 @@ def dpm_solver_pp_2m(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, weight * (1 + half_over_r), -weight * half_over_r, np.zeros_like(a)], axis=-1)
 
 
-def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
+def dpm_solver_pp_2m_sde(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """SDE-DPM-Solver++ (2M): DDPM's step made second order, so that noise keeps correcting errors in few steps.
 
     x_s = sigma_s / sigma_t e^-h x_t + alpha_s (1 - e^-2h) ((1 + 1 / 2r) x_0 - 1 / 2r x_0') + d noise,
@@ -107,7 +112,26 @@ def dpm_solver_pp_2m_sde(alpha_t, sigma_t, alpha_s, sigma_s):
     return np.stack([a, b * (1 + half_over_r), -b * half_over_r, d], axis=-1)
 
 
+def consistency(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
+    """Multistep consistency sampling: x_s = alpha_s x_0 + sigma_s noise, the estimate with new noise.
+
+    For networks whose first estimate is an image already (`training.consistency`, `training.adversarial`): the noise
+    makes room for the next call to mend it. It visits the times of `consistency_times`.
+
+    Args:
+        alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.
+
+    Returns:
+        float64 (S, 4).
+
+    Reference: Song et al., arXiv 2303.01469, algorithm 1.
+    """
+    nothing = np.zeros_like(alpha_t)
+    return np.stack([nothing, alpha_s, nothing, sigma_s], axis=-1)
+
+
 SAMPLERS: dict[str, Sampler] = {
+    "consistency": consistency,
     "ddpm": ddpm,
     "ddim": ddim,
     "dpm_solver_pp_2m": dpm_solver_pp_2m,
@@ -139,6 +163,37 @@ def trailing_times(steps: int, *, levels: int | None = None) -> np.ndarray:
     return np.round(np.arange(levels, 0, -levels / steps))[:steps] / levels
 
 
+def consistency_times(steps: int, schedule: Schedule) -> np.ndarray:
+    """The times of `consistency`: 1, then where the noise level sigma / alpha is 4.5 * 25^(-i / steps), i = 1, 2, ...
+
+    So the second of two calls starts at level 0.9, and the last three of four at 2, 0.9 and 0.4.
+
+    Args:
+        steps: Number of steps, at least 1; at most T of a discrete schedule.
+        schedule: Function t -> (alpha_t, sigma_t).
+
+    Returns:
+        float64 (steps,), decreasing from 1.
+
+    Raises:
+        ValueError: if `steps` is not an integer in this range.
+    """
+    trailing_times(steps, levels=levels(schedule))  # for its checks
+    count = levels(schedule) or FINE
+    times = np.arange(1, count + 1) / count
+    alpha, sigma = schedule(times)
+    found = np.log(np.maximum(sigma, TINY) / np.maximum(alpha, TINY))
+    wanted = np.log(4.5 * 25.0 ** (-np.arange(1, steps) / steps))
+    return np.append(1.0, times[np.abs(found - wanted[:, None]).argmin(axis=1)])
+
+
+def times_of(sampler: Sampler, steps: int, schedule: Schedule) -> np.ndarray:
+    """The times that a sampler visits: float64 (steps,), decreasing from 1."""
+    if sampler is consistency:
+        return consistency_times(steps, schedule)
+    return trailing_times(steps, levels=levels(schedule))
+
+
 def coefficients(sampler: Sampler, schedule: Schedule, times: np.ndarray) -> np.ndarray:
     """A sampler's columns along the given times.
 
@@ -154,7 +209,7 @@ def coefficients(sampler: Sampler, schedule: Schedule, times: np.ndarray) -> np.
     return sampler(alpha[:-1], sigma[:-1], alpha[1:], sigma[1:])
 
 
-def loop(denoise, x_T, times, columns, *, noise=None, path=False):
+def loop(denoise: Denoiser, x_T: Tensor, times: np.ndarray, columns: np.ndarray, *, noise=None, path=False) -> Any:
     """Algorithm 2 of DDPM, for every sampler.
 
     Nothing but the current image and estimate is kept, so memory does not grow with the number of steps.

@@ -12,7 +12,9 @@ PUBLIC = {"label": "digit"}
 """The names that people use for some conditions."""
 
 
-def check_request(digit, w, seed, *, num_classes: int, own=None):
+def check_request(
+    digit: Any, w: Any, seed: Any, *, num_classes: int, own=None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Check and broadcast the arguments of a model that knows one condition, its label.
 
     Args:
@@ -30,7 +32,9 @@ def check_request(digit, w, seed, *, num_classes: int, own=None):
     return condition["label"], w, seed
 
 
-def check_conditions(given: Mapping[str, Any], w, seed, *, conditions: Mapping[str, Condition], own=None):
+def check_conditions(
+    given: Mapping[str, Any], w: Any, seed: Any, *, conditions: Mapping[str, Condition], own=None
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Check and broadcast what is asked of a model.
 
     Args:
@@ -67,7 +71,21 @@ def check_conditions(given: Mapping[str, Any], w, seed, *, conditions: Mapping[s
     return {name: spread[name] for name in conditions}, spread["w"], spread["seed"]
 
 
-def w_of_class(w, num_classes: int) -> np.ndarray:
+def check_baked_w(w: Any, own) -> None:
+    """Raise for another w than the one that a model without guidance was made for.
+
+    Args:
+        w: What is asked for; None for nothing.
+        own: The model's w.
+
+    Raises:
+        ValueError: naming the only w there is.
+    """
+    if w is not None and np.asarray(w).dtype.kind in "iuf" and np.any(np.asarray(w) != own):
+        raise ValueError(f"`w` must be {in_words(own)}, which is baked into this model, or None. Received: {w!r:.60}")
+
+
+def w_of_class(w: Any, num_classes: int) -> np.ndarray:
     """The guidance of each class, of one for all or one for each.
 
     Args:
@@ -86,7 +104,7 @@ def w_of_class(w, num_classes: int) -> np.ndarray:
     return np.broadcast_to(table, (num_classes,))
 
 
-def in_words(w) -> str:
+def in_words(w: Any) -> str:
     """One w, or one for each class, as text."""
     return " ".join(f"{value:g}" for value in np.atleast_1d(w))
 

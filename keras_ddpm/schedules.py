@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_ddpm.types import Tensor
+
 Schedule = Callable[[Any], tuple[Any, Any]]
 
 ROUNDING = 1e-3  # of a level: (i + 1) / T in float32, times T, may lie a little above i + 1
@@ -46,7 +48,7 @@ class Discrete:
         """Number of noise levels, T."""
         return self.alpha_bar.size
 
-    def __call__(self, t):
+    def __call__(self, t: Tensor) -> tuple[Any, Any]:
         """alpha_t and sigma_t: t of any shape, in [0, 1] -> two of the same shape."""
         if isinstance(t, float | np.generic | np.ndarray):
             index = np.ceil(np.asarray(t, "float64") * self.levels - ROUNDING).astype("int64")
@@ -57,7 +59,7 @@ class Discrete:
         tables = (ops.convert_to_tensor(table.astype("float32")) for table in (self._alpha, self._sigma))
         return tuple(ops.take(table, index) for table in tables)
 
-    def snap(self, t):
+    def snap(self, t: Tensor) -> Any:
         """The time of the level that t belongs to: t of any shape, in [0, 1], array or tensor."""
         if isinstance(t, float | np.generic | np.ndarray):
             return np.ceil(np.asarray(t, "float64") * self.levels - ROUNDING) / self.levels
@@ -169,7 +171,7 @@ def zero_terminal_snr_linear(T: int) -> Discrete:
     return zero_terminal_snr(linear(T))
 
 
-def flow_matching(t):
+def flow_matching(t: Tensor) -> tuple[Any, Any]:
     """alpha_t = 1 - t, sigma_t = t: a straight line from the image to the noise. Usually the velocity is predicted.
 
     Args:
@@ -188,7 +190,7 @@ def levels(schedule: Schedule) -> int | None:
     return getattr(schedule, "levels", None)
 
 
-def snap(schedule: Schedule, t):
+def snap(schedule: Schedule, t: Tensor) -> Any:
     """t itself, or for a discrete schedule the time of the level that it belongs to."""
     return schedule.snap(t) if isinstance(schedule, Discrete) else t
 

@@ -87,6 +87,21 @@ def read_weights(model: Any, path: str | os.PathLike) -> dict:
     return state
 
 
+def read_state(path: str | os.PathLike) -> dict:
+    """The `state` in a weights file, without its weights.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not _seal_holds(pathlib.Path(path)):
+        raise ValueError(f"The weights file {str(path)!r} is damaged: its checksum is wrong")
+    try:
+        with h5py.File(path) as file:
+            return json.loads(file.attrs.get("keras_ddpm", "{}"))
+    except Exception as error:  # whatever damage makes h5py raise
+        raise ValueError(f"The weights file {str(path)!r} is damaged or truncated: {_line(error)}") from error
+
+
 def _seal_holds(path: pathlib.Path) -> bool:
     """Whether a file's seal, if it has one, is that of its content."""
     content = memoryview(path.read_bytes())

@@ -1,9 +1,9 @@
-"""Ablations: what does each part give to the mended model?
+"""Ablations: what does each part add to the mended model?
 
 python -m studies.ablations [--quick]
 
-The base is the report's network with all causes mended and v predicted; every row takes one part away or adds one,
-trained for as long and sampled alike: DDPM with 100 steps, w = 3 and w = 1.
+The base is the report's network with all causes mended and v predicted; every row takes one part away or adds one. All
+are trained equally long and sampled alike: DDPM with 100 steps, with w = 3 and with w = 1.
 """
 
 from studies import arms, study
@@ -22,7 +22,7 @@ SETTINGS = {
 }
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     results = study.Results("ablations", options, n=judge.n, epochs=arms.epochs("all_v", options))
     results.row("real", judge.real)

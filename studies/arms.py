@@ -1,27 +1,33 @@
-"""The trainings that the studies compare: each is train.py with flags, and differs from its base in one of them.
+"""The trainings that the studies compare: each is a configuration with flags, and differs from its base in one of them.
 
-python -m studies.arms            trains all of them, one after the other; what is there already stays
+python -m studies.arms            trains all of them, one after the other; finished ones are kept
 python -m studies.arms cosine     trains some
 
 The base of `CAUSES` and `SCHEDULES` is the report's configuration; that of `ABLATIONS` is the same with all causes
 mended and v predicted. They are all trained for the same number of epochs on the same images. Those of `LONG` are some
 of them, trained for longer; those of `AGAIN` are trained three times, with other seeds.
+
+The recorded rows were trained before validation was held out: on all 60,000 training images, with the validation loss
+on test images, as in the report. A new training holds out the last 5,000 training images and never sees a test image.
 """
 
 import csv
 import dataclasses
 import pathlib
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tyro
-from keras_ddpm.arguments import parse_values
 
-from keras_ddpm import callbacks, config, presets
+import keras_ddpm
+from keras_ddpm import config, data, presets
+from keras_ddpm.cli.run import run
+from keras_ddpm.cli.train import parse_values
+from keras_ddpm.training import callbacks
 from studies.study import SEEDS, Options
 
-CONFIG = "configs/report.py"
+BASE = "--config report"
 EPOCHS, MIDDLE_EPOCHS, LONG_EPOCHS = 3, 12, 30
 MENDED = "--schedule scaled_linear --conditioning film --ema-decay 0.9995 --threshold static --validation-noise fixed"
 MENDED_V = f"{MENDED} --prediction v"
@@ -69,63 +75,73 @@ QUICK = (
 )
 
 
-def flags(name, options):
-    """The flags of train.py for an arm, a list."""
-    return f"--config {CONFIG} {ARMS[name]} {QUICK if options.quick else ''} --dataset {options.dataset}".split()
+def configuration(name: str, options: Options) -> config.Config:
+    """The configuration of an arm: `BASE` with its flags, which are those of train.py.
+
+    Args:
+        name: Key of `ARMS`.
+        options: `study.Options`.
+    """
+    flags = f"{BASE} {ARMS[name]} {QUICK if options.quick else ''} --dataset {options.dataset}"
+    return parse_values("", flags.split()).values
 
 
-def epochs(name, options):
+def epochs(name: str, options: Options) -> int:
     """Epochs of an arm."""
-    return parse_values(None, flags(name, options)).values.training.epochs
+    return configuration(name, options).training.epochs
 
 
-def command(name):
+def command(name: str) -> str:
     """The command that trains an arm, for people."""
-    return " ".join(f"python train.py --config {CONFIG} --out runs/studies/{name} {ARMS[name]}".split())
+    return f"python -m studies.arms {name}"
 
 
-def train(name, options):
-    """Train an arm with train.py, or what is left of it.
+def train(name: str, options: Options) -> pathlib.Path | None:
+    """Train an arm, or what is left of it.
 
     Args:
         name: Key of `ARMS`.
         options: `study.Options`.
 
     Returns:
-        The folder of the finished run; None if there is none and `options.train` is off.
+        The folder of the finished run; None if it is not finished and `options.train` is off.
 
     Raises:
         ValueError: if the folder holds a run of another configuration.
     """
-    folder = options.trainings / name
-    asked, started = flags(name, options), (folder / callbacks.STATE).is_file()
-    wanted = parse_values(None, asked).values
+    folder, wanted = options.trainings / name, configuration(name, options)
+    started = (folder / callbacks.STATE).is_file()
     if started and presets.read_config(folder)[0] != wanted:
         raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
     if not ended(log(folder), wanted.training):
         if not options.train:
             return None
-        resume = ["--resume"] if started else []
-        subprocess.run([sys.executable, "train.py", *asked, "--out", str(folder), *resume], check=True)
+        keras_ddpm.train(wanted, folder, resume=started)
     return folder
 
 
-def ended(rows, training):
-    """Whether a training has nothing left to do: its epochs are over, or its patience was."""
+def validation_images(wanted: config.Config) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels that an arm is validated on: the end of the training split."""
+    images, labels, _ = data.load(wanted.data.dataset, "train").hold_out(wanted.data.validation_images)[1]
+    return images, labels
+
+
+def ended(rows: list[dict[str, float]], training: config.TrainingConfig) -> bool:
+    """Whether a training has nothing left to do: its epochs are over, or its patience is exhausted."""
     losses = [row["val_loss"] for row in rows]
     late = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
     patience = training.stop_patience
     return len(rows) >= training.epochs or (patience is not None and late >= patience)
 
 
-def trained(work, name, options, *args):
-    """What `work(folder, *args)` returns for an arm, which is trained first; None if it is not and may not be."""
+def trained(work: Callable, name: str, options: Options, *args) -> Any:
+    """What `work(folder, *args)` returns for an arm, which is trained first; None if it may not be trained."""
     folder = train(name, options)
     return None if folder is None else work(folder, *args)
 
 
-def log(folder):
-    """The rows of a run's log, a list of dicts of floats; empty if there is none."""
+def log(folder: pathlib.Path) -> list[dict[str, float]]:
+    """The rows of a run's log; empty if there is none."""
     path = pathlib.Path(folder) / "log.csv"
     if not path.is_file():
         return []
@@ -139,7 +155,7 @@ class Arguments(Options):
     """Which to train."""
 
 
-def main():
+def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     for name in arguments.names:
         config.choose(ARMS, name, "names")
@@ -148,4 +164,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

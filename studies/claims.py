@@ -1,6 +1,6 @@
 """The claims of the report, each beside what we measured: a function of the other studies' results.
 
-A claim's verdict is computed from the figures, so that it changes when they do.
+A claim's verdict is computed from the figures, so it changes when they do.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ class Claim:
 
     Args:
         claim: What the report says, with its figure.
-        reproduced: Function of the results -> what we found under its configuration, as text.
-        default: The same under the default model; None where it has no counterpart.
+        reproduced: Function of the results -> what we found with its configuration, as text.
+        default: The same for the default model; None where it has no counterpart.
         holds: Function of the results -> "yes", "no", "in part" or "not comparable".
         study: Name of the study that measured it.
     """
@@ -231,8 +231,8 @@ CLAIMS = [
 ]
 
 
-def table(results):
-    """The claims as rows of texts: claim, under its configuration, under the default, whether it holds, command.
+def table(results: dict[str, dict]) -> list[dict[str, str]]:
+    """The claims as rows of text: claim, its configuration's figure, the default's, whether it holds, command.
 
     Args:
         results: Dict from a study's name to its file's content.
@@ -253,7 +253,7 @@ def table(results):
 
 
 def _text(function, results):
-    """What a claim's function says, or that its rows have not been measured."""
+    """What a claim's function returns, or that its rows are not measured yet."""
     try:
         return function(results)
     except (KeyError, IndexError):

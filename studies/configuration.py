@@ -2,23 +2,28 @@
 
 python -m studies.configuration [--quick]
 
-All rows are trained for as long as each other, but for `arms.LONG`, and sampled alike: DDPM with 100 steps, w = 3, and
-once more with w = 1.
-The last rows, of three seeds, change nothing in the network but where sampling starts: from N(0, I), from a Gaussian
-with the mean and variance that q(x_T) has in each pixel, which knows no digit, and from q(x_T | digit) itself.
+All rows except those of `arms.LONG` are trained equally long, and all are sampled alike: DDPM with 100 steps, with
+w = 3 and with w = 1. The last rows, of three seeds, leave the network alone and change where sampling starts: from
+N(0, I), from a Gaussian with q(x_T)'s mean and variance in each pixel, which holds no digit, and from q(x_T | digit)
+itself.
 """
 
+import functools
+import pathlib
 import shutil
 
-import keras
 import numpy as np
-from keras import ops
 
-from keras_ddpm import data, presets
+from keras_ddpm import data, presets, samplers
+from keras_ddpm.compiled import compiled
 from keras_ddpm.data import pictures
+from keras_ddpm.evaluation import drawing
 from keras_ddpm.files import atomic
+from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
 from studies import arms, study
+
+Array = np.ndarray
 
 N = 200
 SETTINGS = {
@@ -42,7 +47,7 @@ SHOWN = (3, 6, 12, 30)
 """Epochs of the long training whose grids are kept."""
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     results = study.Results("configuration", options, n=judge.n, epochs=arms.epochs("its_configuration", options))
     results.row("real", judge.real)
@@ -59,25 +64,25 @@ def run(options):
         plot_loss(results.picture("loss"), log)
 
 
-def measure_all(results, settings, judge, options):
-    """A row for each setting that is trained and each w."""
+def measure_all(results: study.Results, settings: dict, judge: study.Judge, options: study.Options) -> None:
+    """A row for each w and each setting whose training is there."""
     for name, (arm, sampling) in settings.items():
         for w in (3.0, 1.0):
             picture = results.picture(f"{name}_w{w:g}")
             results.row(f"{name} w={w:g}", arms.trained, measure, arm, options, judge, w, picture, sampling)
 
 
-def measure(folder, judge, w, picture, sampling):
+def measure(folder: pathlib.Path, judge: study.Judge, w: float, picture: pathlib.Path, sampling: dict) -> study.Figures:
     """Figures of what a run draws, with a picture, its parameters and how its training went."""
     generator = presets.load_preset(folder, **sampling)
     images, seconds = study.draw(generator, judge.labels, w)
     study.grid(picture, images, judge.labels)
-    facts = {"parameters": generator.network.count_params(), "seconds": seconds}
-    facts["terminal_alpha_bar"] = float(generator.diffusion.alpha_bar[-1])
-    return {**judge.figures(images), **facts, "log": arms.log(folder)}
+    model = {"parameters": generator.network.count_params(), "seconds": seconds}
+    model["terminal_alpha_bar"] = drawing.alpha_bar_end(generator.diffusion)
+    return {**judge.figures(images), **model, "log": arms.log(folder)}
 
 
-def keep_grids(results, folder):
+def keep_grids(results: study.Results, folder: pathlib.Path) -> None:
     """Copies of the grids that a training drew, each with its epoch in its name."""
     for epoch in SHOWN:
         drawn = folder / "grids" / f"epoch_{epoch:03d}.png"
@@ -86,7 +91,7 @@ def keep_grids(results, folder):
                 shutil.copyfile(drawn, partial)
 
 
-def plot_loss(path, log):
+def plot_loss(path: pathlib.Path, log: list[dict]) -> None:
     """The losses of a training over its epochs."""
     epochs = [row["epoch"] + 1 for row in log]
     curves = {name: [row[name] for row in log] for name in ("loss", "val_loss")}
@@ -96,17 +101,17 @@ def plot_loss(path, log):
 # Where sampling starts: functions (x_0 of the digits asked for, all training images, alpha_T, sigma_T, noise) -> x_T.
 
 
-def standard(x_0, training, alpha, sigma, noise):
+def standard(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """N(0, I), as the report has it."""
     return noise
 
 
-def matched(x_0, training, alpha, sigma, noise):
+def matched(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """A Gaussian with q(x_T)'s mean and variance in each pixel; it holds no digit."""
     return alpha * training.mean(axis=0) + np.sqrt(alpha**2 * training.var(axis=0) + sigma**2) * noise
 
 
-def marginal(x_0, training, alpha, sigma, noise):
+def marginal(x_0: Array, training: Array, alpha: Array, sigma: Array, noise: Array) -> Array:
     """q(x_T | digit): training images of the digits asked for, noised."""
     return alpha * x_0 + sigma * noise
 
@@ -114,43 +119,54 @@ def marginal(x_0, training, alpha, sigma, noise):
 STARTS = {"standard": standard, "matched": matched, "marginal": marginal}
 
 
-class Started(keras.Model):
-    """A generator that is given its x_T (B, H, W, C) and the noise of its steps (B, S, H, W, C)."""
+def draw_from(generator: Generator, x_T: Array, labels: Array, w: Array, seeds: Array) -> Array:
+    """Draw as `generator.sample` does, with the noise of the same seeds in the steps, but from a given x_T.
 
-    def __init__(self, generator):
-        super().__init__()
-        self.generator = generator
+    Args:
+        generator: `Generator`.
+        x_T: float32 (N, H, W, C).
+        labels: int (N,).
+        w: float32 (N,).
+        seeds: int (N,).
 
-    def call(self, inputs):
-        between = ops.moveaxis(inputs["noise"], 1, 0)
-        return self.generator.from_noise(inputs["digit"], inputs["w"], inputs["x_T"], between)
+    Returns:
+        float32 (N, H, W, C).
+    """
+
+    def draw(x_T, label, w, key):
+        denoise, between = generator.denoiser({"label": label}, w), functools.partial(generator.noise, key)
+        return samplers.loop(denoise, x_T, generator.times, generator.columns, noise=between)
+
+    return np.asarray(compiled(draw)(x_T, labels.astype("int32"), w, split_seed(seeds)))
 
 
-def from_start(folder, judge, start, seed, picture, *, w=1.0):
+def from_start(
+    folder: pathlib.Path,
+    judge: study.Judge,
+    start: str,
+    seed: int,
+    picture: pathlib.Path | None,
+    *,
+    w: float = 1.0,
+) -> study.Figures:
     """Figures of the long run when sampling starts from another x_T, unguided, so that nothing else repairs it."""
     generator = presets.load_preset(folder)
-    alpha, sigma = (np.asarray(table) for table in generator.diffusion.alpha_sigma(generator.diffusion.T - 1))
+    alpha, sigma = (np.asarray(a) for a in generator.diffusion.alpha_sigma(1.0))
     images, labels = judge.train
     random = np.random.default_rng(seed)
     x_0 = data.to_float(images[[random.choice(np.flatnonzero(labels == digit)) for digit in judge.labels]])
     x_T = STARTS[start](x_0, data.to_float(images[:10_000]), alpha, sigma, random.standard_normal(x_0.shape))
-    _, between = generator.draw_noise(split_seed(seed * judge.n + np.arange(judge.n)))
-    inputs = {
-        "digit": judge.labels,
-        "w": np.full(judge.n, w, "float32"),
-        "x_T": x_T.astype("float32"),
-        "noise": np.moveaxis(np.asarray(between), 0, 1),  # (B, S, H, W, C)
-    }
-    drawn = data.to_uint8(np.asarray(Started(generator).predict_on_batch(inputs)["image"]))
+    seeds, guidance = seed * judge.n + np.arange(judge.n), np.full(judge.n, w, "float32")
+    drawn = data.to_uint8(draw_from(generator, x_T.astype("float32"), judge.labels, guidance, seeds))
     if picture:
         study.grid(picture, drawn, judge.labels)
     return judge.figures(drawn)
 
 
-def validation_noise(folder, judge, *, draws=10):
+def validation_noise(folder: pathlib.Path, judge: study.Judge, *, draws: int = 10) -> study.Figures:
     """How much the validation loss of the long run moves with fresh noise, beside what an epoch gains."""
     generator, settings = presets.load_preset(folder), presets.read_config(folder)[0]
-    images, labels = (array[: settings.data.validation_images or None] for array in judge.test)
+    images, labels = arms.validation_images(settings)
     losses = [one_loss(images, labels, generator, seed) for seed in range(draws)]
     log = arms.log(folder)
     late = np.array([row["val_loss"] for row in log[len(log) // 2 :]])
@@ -165,13 +181,14 @@ def validation_noise(folder, judge, *, draws=10):
     }
 
 
-def one_loss(images, labels, generator, seed):
+def one_loss(images: np.ndarray, labels: np.ndarray, generator: Generator, seed: int) -> float:
     """The validation loss of a network over uint8 images, with the times and noise of a seed."""
-    from keras_ddpm.training import DDPM, validation_set
+    from keras_ddpm.training.ddpm import DDPM
+    from keras_ddpm.training.validation import validation_set
 
-    model = DDPM(generator.network, generator.diffusion, num_classes=generator.network.num_classes, ema_decay=0.0)
+    model = DDPM(generator.network, generator.diffusion, ema_decay=0.0)
     model.compile()
-    batch = validation_set(data.to_float(images), labels, generator.diffusion.T, seed=seed)
+    batch = validation_set(data.to_float(images), labels, generator.diffusion, seed=seed)
     return model.evaluate(*batch, batch_size=500, verbose=0, return_dict=True)["loss"]
 
 

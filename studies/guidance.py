@@ -2,16 +2,15 @@
 
 python -m studies.guidance [--quick]
 
-The default model, guided at every noise level (its default guides in an interval only), w from 0 to 10, three seeds.
-The w of each digit is chosen on these seeds and judged on others, beside one w for all and beside the default model as
-it is; the preset mnist_w_of_digit has the w of each digit.
+The default model, guided at every noise level (by default it is guided in an interval only), with w from 0 to 10 and
+three seeds. The w of each digit is chosen on these seeds and judged on others, beside one w for all and beside the
+default model itself; the preset mnist_w_of_digit has the w of each digit.
 """
 
 import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.data import pictures
-from keras_ddpm.guidance import ALWAYS
 from studies import study
 
 N = 200
@@ -19,10 +18,10 @@ WS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
 PLOTTED = ("accuracy", "precision", "recall", "sharp", "white")
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     steps = 5 if options.quick else None  # None: the preset's own
-    generator = presets.load_preset(options.preset, guidance_interval=ALWAYS, steps=steps)
+    generator = presets.load_preset(options.preset, guidance_interval=None, steps=steps)
     seeds = options.seeds()
     ws = (1.0, 3.0) if options.quick else WS
     results = study.Results("guidance", options, n=judge.n, steps=len(generator.times), **options.model())
@@ -55,8 +54,8 @@ def run(options):
         results.row(f"default seed={seed}", figures, default, own, seed)
 
 
-def best_w(sweep):
-    """For each digit the smallest w >= 1 that is read right most often: float32 (10,)."""
+def best_w(sweep: dict[float, list[study.Figures]]) -> np.ndarray:
+    """For each digit the smallest w >= 1 with the most right digits: float32 (10,)."""
     candidates = [w for w in sweep if w >= 1]
     right = np.array([np.mean([row["accuracy_of_digit"] for row in sweep[w]], axis=0) for w in candidates])  # (w, 10)
     return np.array(candidates, "float32")[right.argmax(axis=0)]

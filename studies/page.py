@@ -1,35 +1,48 @@
-"""docs/report.md, made from the results: what was measured is read from the files. The prose around it is written.
+"""docs/report.md and the README of each study's results: the figures come from the files, the prose from templates.
 
 python -m studies.page
 """
 
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 import numpy as np
 import tyro
 
+from keras_ddpm.cli.run import run
 from keras_ddpm.files import write_text
 from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
 
+Contents = dict[str, dict[str, Any]]
+
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
-STUDIES = ("configuration", "recognition", "guidance", "steps", "schedules", "ablations")
+FOLDER = pathlib.Path(__file__).with_name("folder.md.j2")
+STUDIES = {
+    "configuration": configuration,
+    "recognition": recognition,
+    "guidance": guidance,
+    "steps": steps,
+    "schedules": schedules,
+    "ablations": ablations,
+}
 
 
-def read(folder=study.RESULTS):
+def read(folder: pathlib.Path = study.RESULTS) -> Contents:
     """The results of all studies: dict from a study's name to its file's content, without rows if there is no file."""
-    return {name: _content(folder / f"{name}.json") for name in STUDIES}
+    return {name: _content(folder / name / study.ROWS) for name in STUDIES}
 
 
 def _content(file):
     if not file.is_file():
-        return {"command": f"python -m studies.{file.stem}", "settings": {}, "rows": {}}
+        return {"command": f"python -m studies.{file.parent.name}", "settings": {}, "rows": {}}
     return json.loads(file.read_text())
 
 
-def render(results):
+def render(results: Contents) -> str:
     """The page.
 
     Args:
@@ -39,20 +52,9 @@ def render(results):
         Markdown text.
 
     Raises:
-        jinja2.UndefinedError: if the text speaks of a figure that is not there.
+        jinja2.UndefinedError: if the text names a figure that is not there.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "pct": percent,
-        "num": number,
-        "spread": spread,
-        "unlike_real": unlike_real,
-        "average": average,
-        "apart": apart,
-        "named": study.named,
-    }
-    template = environment.from_string(TEMPLATE.read_text())
-    return template.render(
+    return _template(TEMPLATE).render(
         results,
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
@@ -64,11 +66,46 @@ def render(results):
         epochs_shown=configuration.SHOWN,
         missing=missing(results),
         machines=machines(results),
-        pictures={path.name for path in study.RESULTS.iterdir()},
+        pictures={path.relative_to(study.RESULTS).as_posix() for path in study.RESULTS.glob("*/*.*")},
     )
 
 
-def missing(results):
+def render_folder(name: str, content: dict[str, Any], pictures: Sequence[str]) -> str:
+    """The README of one study's results: its question, its figures and its pictures.
+
+    Args:
+        name: Key of `STUDIES`.
+        content: Content of its file.
+        pictures: Names of the pictures beside the file.
+
+    Returns:
+        Markdown text.
+    """
+    title, _, text = (STUDIES[name].__doc__ or "").partition("\n")
+    prose = text.split("[--quick]")[-1].strip()
+    return _template(FOLDER).render(content, title=title, prose=prose, pictures=pictures)
+
+
+def pictures_of(folder: pathlib.Path) -> list[str]:
+    """Names of the pictures in a folder."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".png", ".svg"))
+
+
+def _template(path):
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "pct": percent,
+        "num": number,
+        "spread": spread,
+        "unlike_real": unlike_real,
+        "average": average,
+        "apart": apart,
+        "named": study.named,
+    }
+    return environment.from_string(path.read_text())
+
+
+def missing(results: Contents) -> dict[str, list[str]]:
     """Names of the rows that a study has yet to measure, by study."""
     options = study.Options()
     seeds = options.seeds()
@@ -97,52 +134,58 @@ def missing(results):
     return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}
 
 
-def machines(results):
+def machines(results: Contents) -> list[str]:
     """The machines that the figures come from, each once."""
     return sorted({row["machine"] for content in results.values() for row in content["rows"].values()})
 
 
-def percent(value, digits=1):
+def percent(value: float | None, digits: int = 1) -> str:
     """A share as text."""
     return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
-def number(value, digits=3):
-    """A number to so many significant digits."""
+def number(value: float | None, digits: int = 3) -> str:
+    """A number, rounded to significant digits."""
     return "–" if value is None else np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")
 
 
-def spread(rows, figure, *, share=True):
-    """Mean and standard deviation of a figure over rows of several seeds; of a single row the figure."""
+def spread(rows: Sequence[study.Figures], figure: str, *, share: bool = True) -> str:
+    """Mean and standard deviation of a figure over the rows of several seeds; for a single row the figure alone."""
     mean, std = study.spread(list(rows), figure)
     if len(rows) == 1:
         return percent(mean) if share else number(mean)
     return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
 
 
-def average(rows):
-    """One row of the means over rows, for the figures that are numbers; empty if there are no rows."""
+def average(rows: Sequence[study.Figures]) -> study.Figures:
+    """One row with the means of the figures that are numbers; empty if there are no rows."""
     numbers = [name for name, value in rows[0].items() if isinstance(value, (int, float))] if rows else []
     return {name: study.spread(rows, name)[0] for name in numbers}
 
 
-def apart(rows, others, figure):
-    """Difference of the means of a share, in points, and whether it is more than the larger standard deviation."""
+def apart(rows: Sequence[study.Figures], others: Sequence[study.Figures], figure: str) -> str:
+    """Difference of the means of a share, in points, and whether it exceeds the larger standard deviation."""
     (one, std), (other, other_std) = study.spread(rows, figure), study.spread(others, figure)
     more = abs(one - other) > max(std, other_std)
     return f"{100 * (one - other):+.1f} points ({'more' if more else 'less'} than seeds differ)"
 
 
-def unlike_real(row):
-    """Whether the images are unlike real digits, as blobs are, by how many of them lie among real ones (precision)."""
+def unlike_real(row: study.Figures) -> str:
+    """Whether the images are unlike real digits, as blobs are, judged by how many lie among real ones (precision)."""
     return "yes" if row["precision"] < 0.05 else "in part" if row["precision"] < 0.5 else "no"
 
 
-def main():
+def main() -> None:
     options = tyro.cli(study.Options, description=__doc__)
-    write_text(PAGE, render(read(options.results)))
+    results = read(options.results)
+    write_text(PAGE, render(results))
     print(PAGE)
+    for name, content in results.items():
+        folder = options.results / name
+        if content["rows"]:
+            write_text(folder / "README.md", render_folder(name, content, pictures_of(folder)))
+            print(folder / "README.md")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

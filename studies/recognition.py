@@ -2,9 +2,11 @@
 
 python -m studies.recognition [--quick]
 
-The classifier learned clean digits. For the reverse process it reads the state x_t, and the x_0 estimate made from it:
-what a viewer of a film of denoising could see at that moment, and what the network knows already.
+The classifier was trained on clean digits. Along the reverse process it reads the state x_t, which is what a viewer of
+the film would see at that moment, and the estimate of x_0 made from it, which is what the network knows by then.
 """
+
+import pathlib
 
 import numpy as np
 
@@ -13,15 +15,16 @@ from keras_ddpm.data import pictures
 from keras_ddpm.evaluation import drawing
 from keras_ddpm.evaluation.measure import recognition_section
 from keras_ddpm.evaluation.page import plots
-from keras_ddpm.evaluation.probes.frames import forward_frames, reverse_frames
+from keras_ddpm.evaluation.probes.frames import Frames, forward_frames, reverse_frames
 from keras_ddpm.files import write_text
+from keras_ddpm.generator import Generator
 from studies import arms, study
 
 N, STEPS = 200, 100
 MODELS = {"report": "report", "default": None, "all_v": "all_v"}
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     steps = 10 if options.quick else STEPS
     results = study.Results("recognition", options, n=judge.n, sampler="ddpm", steps=steps, **options.model())
@@ -34,8 +37,8 @@ def run(options):
                 draw(results, name, row)
 
 
-def draw(results, name, first):
-    """The curves of a model's first seed."""
+def draw(results: study.Results, name: str, first: study.Figures) -> None:
+    """Plot the curves of a model's first seed."""
     for process_name, label in (("forward", "share of the noise steps"), ("reverse", "share of the denoising")):
         svg = plots.curves_plot(first[process_name], x_label=label, claim=CLAIMED[process_name])
         write_text(results.picture(f"{name}_{process_name}").with_suffix(".svg"), svg)
@@ -44,8 +47,10 @@ def draw(results, name, first):
 CLAIMED = {"forward": "gone_at", "reverse": "readable_at"}
 
 
-def recognise(folder, judge, steps, seed, picture):
-    """Accuracy and F1 per digit along both processes, of one seed; a film of one digit into `picture`, if given."""
+def recognise(
+    folder: pathlib.Path | str, judge: study.Judge, steps: int, seed: int, picture: pathlib.Path | None
+) -> study.Figures:
+    """Accuracy and F1 per digit along both processes, for one seed; a film of one digit goes to `picture`, if given."""
     if picture:
         film(picture, judge, folder, steps)
     generator = presets.load_preset(folder, sampler="ddpm", steps=steps)
@@ -54,7 +59,9 @@ def recognise(folder, judge, steps, seed, picture):
     return {"w": w, **recognition_section(found)}
 
 
-def both_ways(generator, images, labels, w, *, seed, first):
+def both_ways(
+    generator: Generator, images: np.ndarray, labels: np.ndarray, w: float, *, seed: int, first: int
+) -> dict[str, Frames]:
     """Frames of the forward process of real images, and of the reverse process of as many drawn ones.
 
     Args:
@@ -73,8 +80,8 @@ def both_ways(generator, images, labels, w, *, seed, first):
     return {"forward": forward, **reverse_frames(path, labels, times=generator.times)}
 
 
-def film(path, judge, folder, steps):
-    """A picture: a real 2 at every tenth step of the noise, a drawn 2 on its way back, and the estimates of x_0."""
+def film(path: pathlib.Path, judge: study.Judge, folder: pathlib.Path | str, steps: int) -> None:
+    """Write a picture: a real 2 at every tenth step of the noise, a drawn 2 on its way back, the estimates of x_0."""
     generator = presets.load_preset(folder, sampler="ddpm", steps=steps)
     two = int(np.flatnonzero(judge.labels == 2)[0])
     w, one = presets.read_config(folder)[0].sampling.w, slice(two, two + 1)

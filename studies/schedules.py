@@ -2,10 +2,12 @@
 
 python -m studies.schedules [--quick]
 
-The report's configuration with T = 100 and each schedule; its ancestral sampling with w = 3. The chain's numbers are
-kept: largest |mu|, and largest |x_0| before it is clipped, at every second step. Cosine with v is trained three times,
+The report's configuration with T = 100 and each schedule, sampled ancestrally with w = 3. The chain's numbers are kept:
+the largest |mu|, and the largest |x_0| before clipping, at every second step. Cosine with v is trained three times,
 with other seeds.
 """
+
+import pathlib
 
 import numpy as np
 
@@ -29,7 +31,7 @@ ARMS = {
 THRESHOLDS = ("none", "static")
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     epochs = arms.epochs("its_configuration", options)
     results = study.Results("schedules", options, n=judge.n, epochs=epochs)
@@ -54,8 +56,10 @@ def run(options):
         pictures.plot_curves(path, done, curves, x_label="denoising steps", y_label="max |mu|")
 
 
-def measure(folder, judge, threshold, seed, picture):
-    """Figures of what a run draws with one threshold, and the health of the chain; a grid into `picture`, if given."""
+def measure(
+    folder: pathlib.Path, judge: study.Judge, threshold: str, seed: int, picture: pathlib.Path | None
+) -> study.Figures:
+    """Figures of what a run draws with one threshold, and the chain's health; a grid goes to `picture`, if given."""
     sampling = presets.read_config(folder)[0].sampling
     generator = presets.load_preset(folder, threshold=threshold)
     images, seconds = study.draw(generator, judge.labels, sampling.w, seed=seed * judge.n)
@@ -64,24 +68,25 @@ def measure(folder, judge, threshold, seed, picture):
     return {**judge.figures(images), "seconds": seconds, **numbers(folder, threshold, sampling.w)}
 
 
-def numbers(folder, threshold, w):
-    """Largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how much of eps's error reaches x_0."""
+def numbers(folder: pathlib.Path, threshold: str, w: float) -> study.Figures:
+    """The largest |mu| and |x_0| at each step of 50 chains, the diagnosis, and how an error of eps grows in x_0."""
     generator = presets.load_preset(folder, threshold=threshold)
-    digit, w = np.arange(50) % 10, np.full(50, w)
-    traces, steps, last = drawing.follow(generator, drawing.draw_path(generator, digit, w, np.arange(50)), digit, w)
+    digit, strength = np.arange(50) % 10, np.full(50, w)
+    path = drawing.draw_path(generator, digit, strength, np.arange(50))
+    traces, steps, last = drawing.follow(generator, path, digit, strength)
     largest = {name: np.abs(trace).reshape(len(trace), -1).max(axis=1) for name, trace in traces.items()}
     return {
         "steps": steps,
         "mu_largest": largest["mu"],
         "x_0_largest": largest["x_0"],
-        "diagnosis": health.diagnose(traces, steps=steps, alpha_bar_end=last),
+        "diagnosis": health.diagnose(traces, steps=steps.tolist(), alpha_bar_end=last),
         "terminal_alpha_bar": last,
         "gain_of_eps_in_x_0": np.sqrt((1 - last) / last) if last else None,
     }
 
 
-def impossible():
-    """What building eps-prediction on a zero-terminal-SNR schedule answers."""
+def impossible() -> study.Figures:
+    """The error that eps-prediction on a zero-terminal-SNR schedule raises."""
     try:
         Diffusion.from_names(schedule="zero_terminal_snr", T=100, prediction="eps")
     except ValueError as error:

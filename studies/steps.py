@@ -2,25 +2,31 @@
 
 python -m studies.steps [--quick]
 
-The default model with its own w and guidance interval. A step inside the interval calls the network on two images,
-one outside on one: both are counted. Few steps are cheap enough for three seeds.
+The default model with its own w and guidance interval. A step inside the interval calls the network on two images, a
+step outside it on one: both are counted. Few steps are cheap enough for three seeds.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_ddpm import presets
+from keras_ddpm import presets, samplers
+from keras_ddpm.config import SamplingConfig
 from keras_ddpm.data import pictures
-from keras_ddpm.guidance import ALWAYS, within
-from keras_ddpm.samplers import SAMPLERS
+from keras_ddpm.generator import Generator
+from keras_ddpm.guidance import within
 from studies import study
 
 N = 200
 STEPS = (5, 10, 20, 50, 100, 1000)
 REPEATED = 20
-"""So many steps, or fewer, are measured with every seed."""
+"""Up to this number of steps, every seed is measured."""
+
+SAMPLERS = {name: sampler for name, sampler in samplers.SAMPLERS.items() if name != "consistency"}
+"""Those that solve the diffusion; `consistency` is for networks that were tuned to draw in a few calls."""
 
 
-def run(options):
+def run(options: study.Options) -> None:
     judge = study.Judge(options, options.count(N))
     sampling = options.sampling()
     steps = (2, 5) if options.quick else STEPS
@@ -34,16 +40,16 @@ def run(options):
         plot(results, steps[: i + 1], options)
 
 
-def seeds(count, options):
-    """The seeds that so many steps are measured with."""
+def seeds(count: int, options: study.Options) -> range:
+    """The seeds that `count` steps are measured with."""
     return options.seeds() if count <= REPEATED else range(1)
 
 
-def plot(results, steps, options):
-    """The Fréchet distance of each sampler against the network calls, mean of the seeds."""
+def plot(results: study.Results, steps: Sequence[int], options: study.Options) -> None:
+    """Plot each sampler's Fréchet distance, the mean of the seeds, against the network calls."""
     rows = results.content["rows"]
 
-    def mean(figure, sampler, count):
+    def mean(figure: str, sampler: str, count: int) -> float:
         return study.spread([rows[f"{sampler} {count} seed={seed}"] for seed in seeds(count, options)], figure)[0]
 
     calls = [mean("calls", "ddpm", count) for count in steps]  # alike for all samplers
@@ -53,17 +59,20 @@ def plot(results, steps, options):
     pictures.plot_curves(results.picture("frechet_distance"), calls, curves, **labels, x_scale="log", y_scale="linear")
 
 
-def measure(judge, preset, sampling, sampler, steps, seed):
-    """Figures of one sampler with so many steps, the network calls of an image and the seconds."""
+def measure(
+    judge: study.Judge, preset: str, sampling: SamplingConfig, sampler: str, steps: int, seed: int
+) -> study.Figures:
+    """Figures of one sampler with a number of steps, the network calls of an image and its seconds."""
     generator = presets.load_preset(preset, sampler=sampler, steps=steps)
     images, seconds = study.draw(generator, judge.labels, sampling.w, seed=seed * judge.n)
     return {**judge.figures(images), "calls": calls(generator, sampling), "seconds": seconds / judge.n}
 
 
-def calls(generator, sampling):
+def calls(generator: Generator, sampling: SamplingConfig) -> int:
     """Network calls for one image: one a step, two where guided."""
-    strength = within(sampling.guidance_interval or ALWAYS, generator.diffusion)
-    return int(len(generator.times) + (np.array(strength(sampling.w, generator.times)) != 1).sum())
+    strength = within(sampling.guidance_interval, generator.diffusion)
+    w = np.broadcast_to(strength(sampling.w, generator.times), generator.times.shape)
+    return int(len(w) + (w != 1).sum())
 
 
 if __name__ == "__main__":

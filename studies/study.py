@@ -1,42 +1,47 @@
-"""What every study shares: its flags, its real images and judges, and results that a later run goes on from.
+"""What every study shares: its options, its real images and judges, and results that a later run continues.
 
-    rows[name] = figures        written as soon as a row is done, so that a study that was stopped does the rest
+    results/<study>/rows.json    rows[name] = figures, written after each row, so that a stopped study loses nothing
+    results/<study>/*.png        its pictures
 
-A study is a function of `Options`; `python -m studies.<name> --quick` runs it small, into another folder.
+A study is a function of `Options`; `python -m studies.<name> --quick` runs a small version into another folder.
 """
 
 import dataclasses
 import json
-import os
 import pathlib
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tyro
 
 from benchmarks import machine
-from keras_ddpm import data, presets
+from keras_ddpm import data, files, presets
+from keras_ddpm.cli.run import run as run_command
+from keras_ddpm.config import SamplingConfig
 from keras_ddpm.data import pictures
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.digit_clip import load_digit_clip
 from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
-from keras_ddpm.files import write_text
+from keras_ddpm.generator import Generator
 
 RESULTS = pathlib.Path(__file__).parent / "results"
+ROWS = "rows.json"
 SEEDS = 3
 GROUPS = ("accuracy", "distances", "manifold", "diversity", "pixels")
 KEPT = {"accuracy", "confidence", "frechet_distance", "precision", "recall", "density", "coverage", "diversity"}
 KEPT |= {"nearest_sibling", "pixel_mean", "black", "white", "grey"}
 
+Figures = dict[str, Any]
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     quick: bool = False
-    """A few images and steps, into runs/quick: minutes, to see that it runs. The figures mean nothing."""
+    """Few images and steps, into runs/quick: takes minutes and shows that the study runs. The figures mean nothing."""
     preset: str = "mnist"
     """The default model: name of a shipped preset, or a folder of the same shape."""
     dataset: str = "mnist"
@@ -49,60 +54,61 @@ class Options:
     """Folder of the trainings. Default: runs/studies."""
 
     @property
-    def results(self):
+    def results(self) -> pathlib.Path:
         """Folder of the results."""
         return self.out or (pathlib.Path("runs/quick/results") if self.quick else RESULTS)
 
     @property
-    def trainings(self):
+    def trainings(self) -> pathlib.Path:
         """Folder of the trainings."""
         return self.runs or pathlib.Path("runs/quick" if self.quick else "runs/studies")
 
-    def flags(self):
-        """The flags that change figures, as on the command line."""
+    def flags(self) -> str:
+        """The options that change figures, as on the command line."""
         given = {"--preset": self.preset, "--dataset": self.dataset}
         changed = [f" {flag} {value}" for flag, value in given.items() if value != "mnist"]
         return (" --quick" if self.quick else "") + "".join(changed)
 
-    def sampling(self):
-        """`SamplingConfig` of the default model.
+    def sampling(self) -> SamplingConfig:
+        """The default model's sampling.
 
         Raises:
-            ValueError: if its w is one for each digit, since a row is of one w.
+            ValueError: if it has a w for each digit, since a row has one w.
         """
         found = presets.read_config(self.preset)[0].sampling
         if np.ndim(found.w):
             raise ValueError(f"`preset` must have one w for all digits. Received: {self.preset!r}, w = {found.w}")
         return found
 
-    def model(self):
-        """What tells the default model from others, for the settings of rows that it drew."""
+    def model(self) -> dict[str, Any]:
+        """What identifies the default model, for the settings of the rows that it drew."""
         return {"weights": presets.fingerprint(self.preset), "sampling": dataclasses.asdict(self.sampling())}
 
-    def count(self, n):
+    def count(self, n: int) -> int:
         """How many images: n, or few."""
         return 100 if self.quick else n
 
-    def seeds(self):
+    def seeds(self) -> range:
         """Seeds of the repetitions."""
         return range(1 if self.quick else SEEDS)
 
 
-def main(run, description):
+def main(run: Callable[[Options], object], description: str | None) -> None:
     """The command line of one study."""
-    options = tyro.cli(Options, description=description)
-    options.results.mkdir(parents=True, exist_ok=True)
-    try:
+
+    def command():
+        options = tyro.cli(Options, description=description)
+        files.check_folder(options.results)
         run(options)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+
+    run_command(command)
 
 
 class Results:
-    """The rows of a study in a JSON file, written whole after each row.
+    """The rows of a study in a JSON file, which is written after each row.
 
     Args:
-        name: Of the study, and of its file.
+        name: Name of the study, and of its folder.
         options: `Options`.
         **settings: What all rows share.
 
@@ -110,20 +116,25 @@ class Results:
         ValueError: if the file holds rows of other settings, which would be lost.
     """
 
-    def __init__(self, name, options, **settings):
-        self.path = options.results / f"{name}.json"
+    def __init__(self, name: str, options: Options, **settings):
+        self.name, self.path = name, options.results / name / ROWS
         settings = json.loads(json.dumps(settings | {"dataset": options.dataset}))
-        self.content = {"command": f"python -m studies.{name}{options.flags()}", "settings": settings, "rows": {}}
+        self.content: dict[str, Any] = {
+            "command": f"python -m studies.{name}{options.flags()}",
+            "settings": settings,
+            "rows": {},
+        }
         if self.path.is_file():
             before = json.loads(self.path.read_text())
             if before["settings"] != settings:
                 raise ValueError(f"{self.path} holds rows of other settings. Move it away, or choose another --out")
             self.content = before | {"command": self.content["command"]}
+        files.check_folder(self.path.parent)
 
-    def row(self, name, work, *args):
-        """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and its seconds.
+    def row(self, name: str, work: Callable[..., Figures | None], *args) -> Figures | None:
+        """The figures of a row: those in the file, or what `work(*args)` returns, with the machine and the seconds.
 
-        None, and nothing is written, if `work` returns None: the training it needs is not finished.
+        None, and nothing is written, if `work` returns None because the training that it needs is not finished.
         """
         if name not in self.content["rows"]:
             start = time.perf_counter()
@@ -133,44 +144,45 @@ class Results:
             took = {"machine": machine.describe(), "row_seconds": round(time.perf_counter() - start, 1)}
             self.content["rows"][name] = _plain({**figures, **took})
             self.write()
-            print(f"{self.path.stem}: {name} ({took['row_seconds']} s)", flush=True)
+            print(f"{self.name}: {name} ({took['row_seconds']} s)", flush=True)
         return self.content["rows"][name]
 
-    def note(self, name, value):
-        """Keep something that is not of one row."""
+    def note(self, name: str, value: Any) -> None:
+        """Keep something that belongs to no single row."""
         self.content[name] = _plain(value)
         self.write()
 
-    def write(self):
+    def write(self) -> None:
         """Write the file."""
-        write_text(self.path, json.dumps(self.content, indent=1) + "\n")
+        files.write_text(self.path, json.dumps(self.content, indent=1) + "\n")
 
-    def picture(self, name):
+    def picture(self, name: str) -> pathlib.Path:
         """Path of a picture beside the file."""
-        return self.path.with_name(f"{self.path.stem}_{name}.png")
+        return self.path.with_name(f"{name}.png")
 
 
 class Judge:
     """Real images and the judges of generated ones.
 
-    Images are judged beside as many real test images with the same digits; both are compared with training images.
+    Generated images are judged beside as many real test images of the same digits; both are compared with training
+    images.
 
     Args:
         options: `Options`.
         n: Number of images.
     """
 
-    def __init__(self, options, n):
-        self.train, self.test = (data.load(options.dataset, split)[:2] for split in ("train", "test"))
+    def __init__(self, options: Options, n: int):
+        self.train, self.test = (_pair(data.load(options.dataset, split)) for split in ("train", "test"))
         self.n, self.labels = n, self.test[1][:n]
         self.classifier = memoize(load_classifier())
         self.clip = load_digit_clip()
-        reference = tuple(array[:n] for array in self.train)
+        reference = (self.train[0][:n], self.train[1][:n])
         self.metrics = bind(reference=reference, training=self.train[0], classifier=self.classifier)
 
-    def figures(self, images):
-        """Figures of uint8 images (n, 28, 28, 1) that were meant to be `labels`; per digit: accuracy and CLIP's."""
-        found = {}
+    def figures(self, images: np.ndarray) -> Figures:
+        """Figures of uint8 images (n, 28, 28, 1) that should show `labels`; accuracy and CLIP's also per digit."""
+        found: Figures = {}
         for group in GROUPS:
             found |= dict(self.metrics[group](images, self.labels))
         scores = dict(clip_scores(images, self.labels, evaluator=self.clip))
@@ -182,41 +194,55 @@ class Judge:
             figures[f"{name}_of_digit"] = [scores[f"{name}/{digit}"] for digit in range(10)]
         return figures
 
-    def real(self):
+    def real(self) -> Figures:
         """The same figures of the real test images."""
         return self.figures(self.test[0][: self.n])
 
 
-def draw(generator, labels, w, *, seed=0):
-    """uint8 images (N, H, W, C), image i with seed `seed` + i, and the seconds they took."""
+def draw(generator: Generator, labels: np.ndarray, w: Any, *, seed: int = 0) -> tuple[np.ndarray, float]:
+    """Draw one image for each label, image i with seed `seed` + i.
+
+    Args:
+        generator: `Generator`.
+        labels: int (N,).
+        w: float, or (N,).
+        seed: Seed of the first image.
+
+    Returns:
+        uint8 images (N, H, W, C), and the seconds they took.
+    """
     start = time.perf_counter()
     images = generator.sample(labels, w, seed + np.arange(len(labels)))["image"]
     return data.to_uint8(images), time.perf_counter() - start
 
 
-def grid(path, images, labels, *, columns=10):
-    """Write a picture of the first images of each digit, a row a digit."""
+def grid(path: pathlib.Path, images: np.ndarray, labels: np.ndarray, *, columns: int = 10) -> None:
+    """Write a picture of the first images of each digit, one row a digit."""
     shown = [images[labels == digit][:columns] for digit in np.unique(labels)]
     columns = min(columns, *(len(row) for row in shown))
     together = np.concatenate([row[:columns] for row in shown])
     pictures.write_png(path, pictures.grid(together, columns=columns))
 
 
-def named(rows, start):
-    """The rows whose names start so: those of all seeds."""
+def named(rows: dict[str, Figures], start: str) -> list[Figures]:
+    """The rows whose names begin with `start`: those of all seeds."""
     return [row for name, row in rows.items() if name.startswith(start)]
 
 
-def spread(rows, figure):
-    """A figure of several rows: their mean, and their standard deviation (0 of a single one).
+def spread(rows: Iterable[Figures], figure: str) -> tuple[float, float]:
+    """Mean and standard deviation (0 for a single row) of a figure over several rows.
 
     Raises:
         ValueError: if there are no rows.
     """
-    if not rows:
-        raise ValueError(f"There are no rows to take {figure!r} from")
     values = [row[figure] for row in rows]
+    if not values:
+        raise ValueError(f"There are no rows to take {figure!r} from")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _pair(dataset: data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return dataset.images, dataset.labels
 
 
 def _plain(value):

@@ -1,6 +1,7 @@
 """Configurations: files, JSON and flags."""
 
 import dataclasses
+import json
 import runpy
 from pathlib import Path
 
@@ -17,10 +18,13 @@ CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("[a-z]*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_every_configuration_builds_and_survives_json(path):
     module = runpy.run_path(str(path))
-    ours = module["get_config"]()
-    assert config.from_json(config.to_json(ours)) == ours
+    found = module["get_config"]()
+    stages = found if isinstance(found, tuple) else (found,)
+    assert config.recipe_from_json(config.recipe_to_json(stages)) == stages
     assert f"--config configs/{path.name}" in module["__doc__"]
-    make_optimizer(ours.training, steps=10)
+    for ours in stages:
+        assert config.from_json(config.to_json(ours)) == ours
+        make_optimizer(ours.training, steps=10)
 
 
 def test_the_report_is_configured_to_the_letter():
@@ -36,6 +40,18 @@ def test_the_report_is_configured_to_the_letter():
 def test_what_is_no_configuration_is_named(text):
     with pytest.raises(ValueError, match="no configuration of keras_ddpm"):
         config.from_json(text)
+
+
+def test_a_configuration_of_before_the_few_step_models_can_be_read():
+    text = json.loads(config.to_json(config.Config()))
+    del text["few_step"], text["training"]["objective"], text["sampling"]["trained_steps"]
+    assert config.from_json(json.dumps(text)) == config.Config()
+
+
+@pytest.mark.parametrize("text", ["", "3", "[3]", "[{}]"])
+def test_what_is_no_recipe_is_named(text):
+    with pytest.raises(ValueError, match=r"no (recipe|configuration) of keras_ddpm"):
+        config.recipe_from_json(text)
 
 
 def test_flags_override_the_configuration_file(tmp_path):

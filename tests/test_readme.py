@@ -41,7 +41,7 @@ def test_snippets_run_as_written(snippet):
 
 
 def test_the_clients_snippet_draws_from_a_server(exported):
-    from serving.options import Options
+    from serving.local_server.options import Options
     from serving.server import running
 
     (snippet,) = [snippet for snippet in PYTHON if "localhost:8500" in snippet]

@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 LOG_LINE = re.compile(
@@ -46,7 +47,7 @@ def restore_stderr() -> None:
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow where Python does, and has it executed quietly."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if fullname != "tensorflow":
             return None
         sys.meta_path.remove(self)
@@ -54,13 +55,13 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
-            def exec_module(module):
+            def exec_module(module: Any) -> None:
                 with without_log_lines():
                     execute(module)
                     logging.getLogger("tensorflow").setLevel(logging.ERROR)
                     module.config.list_physical_devices()  # here CUDA says that there is no GPU
 
-            spec.loader.exec_module = exec_module
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 

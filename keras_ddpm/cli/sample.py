@@ -32,7 +32,7 @@ class Sample:
     seed: int | None = None
     """Seed of the first image, 0 ... 2^63 - 1; the others follow. Default: fresh."""
     sampler: str | None = None
-    """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
+    """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
     preset: str = "mnist"
@@ -50,15 +50,20 @@ class Sample:
 
         files.check_writable(self.out)
         self._check_page(presets.read_config(self.preset)[1])
-        from keras_ddpm import api, runtimes
+        from keras_ddpm import api
         from keras_ddpm.data import pictures
         from keras_ddpm.sampling_request import fresh_seeds
 
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
-        runtime = {"auto": runtimes.usable(self.preset), "keras": None}.get(self.runtime, self.runtime)
-        settings = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset, "runtime": runtime}
+        runtime = self._chosen_runtime()
+        settings: dict[str, Any] = {
+            "sampler": self.sampler,
+            "steps": self.steps,
+            "preset": self.preset,
+            "runtime": runtime,
+        }
         if runtime:
             with quiet.without_log_lines():
                 api.load(self.preset, self.sampler, self.steps, runtime)
@@ -70,6 +75,14 @@ class Sample:
         else:
             pictures.write_png(self.out, self._page(images))
         print(f"{self.out}: {in_words(first, digit.size)}")
+
+    def _chosen_runtime(self) -> str | None:
+        """What `api.sample` has for `runtime`."""
+        from keras_ddpm import runtimes
+
+        if self.runtime == "auto":
+            return runtimes.usable(self.preset)
+        return None if self.runtime == "keras" else self.runtime
 
     def _check(self) -> None:
         """What can be checked without the preset."""

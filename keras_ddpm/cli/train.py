@@ -5,16 +5,17 @@ import pathlib
 import runpy
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from keras_ddpm import files
 from keras_ddpm.cli import interrupt
-from keras_ddpm.config import Config, from_json
+from keras_ddpm.config import Config, from_json, recipe_from_json
 
 DESCRIPTION = "Train a model. Each field of the configuration is an option, with the configuration's value as default."
 STATE = ("state.weights.h5", "network.weights.h5")  # what a run's folder holds after its first epoch
+RECIPE = "recipe.json"  # and that of a run of several stages, from its beginning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Train:
 class TrainingArguments:
     config: str = "mnist"
     """Name of a shipped configuration, or a Python file with `get_config()`; the other options override its values.
-    With --resume, the run's own are kept."""
+    With --resume, the run's own are kept. Of a recipe of several stages, options of data, network and diffusion
+    override those of all stages, others those of the last."""
     out: pathlib.Path | None = None
     """Folder of the run. Default: runs/ and the configuration's name."""
     resume: bool = False
@@ -48,7 +50,7 @@ def run(args: Sequence[str], *, program: str) -> None:
 
 def parse_training(
     description: str, args: Sequence[str] | None = None, *, program: str = "python train.py"
-) -> tuple[Config, pathlib.Path, bool]:
+) -> tuple[Config | tuple[Config, ...], pathlib.Path, bool]:
     """Parse the command line of a training. Nothing is written; from here on, Ctrl-C says how to resume.
 
     Args:
@@ -57,7 +59,7 @@ def parse_training(
         program: How the command is called.
 
     Returns:
-        The configuration, the folder of the run, and whether to resume.
+        The configuration, or a recipe's stages, the folder of the run, and whether to resume.
 
     Raises:
         ValueError: if the configuration cannot be used, or the folder holds a run already.
@@ -66,11 +68,11 @@ def parse_training(
     """
     parsed = parse_values(description, sys.argv[1:] if args is None else args, program=program)
     out = parsed.out or pathlib.Path("runs") / parsed.values.name
-    if not parsed.resume and any((out / name).exists() for name in STATE):
+    if not parsed.resume and any((out / name).exists() for name in (*STATE, RECIPE)):
         raise ValueError(f"{str(out)!r} holds a run already. Continue it with --resume, or choose another --out.")
     files.probe_folder(out)
     interrupt.advise(lambda: _how_to_resume(out, program))
-    return parsed.values, out, parsed.resume
+    return _stages(parsed), out, parsed.resume
 
 
 def parse_values(description: str, args: Sequence[str], *, program: str = "python train.py") -> TrainingArguments:
@@ -97,16 +99,31 @@ class _Where:
 
 
 def _base(where: _Where) -> Config:
-    """The configuration that the options override: the file's, or that of the run to resume."""
+    """The configuration that the options override: the file's, or that of the run to resume; a recipe's last."""
+    return _recipe(where)[-1]
+
+
+def _recipe(where: _Where) -> tuple[Config, ...]:
+    """The stages of the run to resume, or of the file; one for a plain configuration."""
     if where.resume and where.out is not None:
         return _of_run(where.out)
-    config = from_file(where.config)
-    return _of_run(pathlib.Path("runs") / (where.name or config.name)) if where.resume else config
+    stages = from_file(where.config)
+    return _of_run(pathlib.Path("runs") / (where.name or stages[-1].name)) if where.resume else stages
 
 
-def _of_run(out: pathlib.Path) -> Config:
+def _stages(parsed: TrainingArguments) -> Config | tuple[Config, ...]:
+    """The configuration that was asked for, with the stages before it, if there are any."""
+    earlier = _recipe(_Where(parsed.config, parsed.out, parsed.values.name, parsed.resume))[:-1]
+    last = parsed.values
+    shared: dict[str, Any] = {"data": last.data, "network": last.network, "diffusion": last.diffusion}
+    return (*(dataclasses.replace(stage, **shared) for stage in earlier), last) if earlier else last
+
+
+def _of_run(out: pathlib.Path) -> tuple[Config, ...]:
     try:
-        return from_json((out / "config.json").read_text())
+        if (out / RECIPE).exists():
+            return recipe_from_json((out / RECIPE).read_text())
+        return (from_json((out / "config.json").read_text()),)
     except (OSError, ValueError) as error:
         raise ValueError(f"There is no run to resume in {str(out)!r}: config.json cannot be read: {error}") from error
 
@@ -118,8 +135,8 @@ def shipped() -> dict[str, pathlib.Path]:
     return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"}
 
 
-def from_file(config: str) -> Config:
-    """The configuration of a Python file.
+def from_file(config: str) -> tuple[Config, ...]:
+    """The configuration of a Python file, or the stages of its recipe: at least one.
 
     Args:
         config: Path of the file, or the name of a shipped one.
@@ -134,12 +151,16 @@ def from_file(config: str) -> Config:
         found = runpy.run_path(str(path))["get_config"]()
     except Exception as error:  # whatever a user's file may raise
         raise ValueError(f"{str(path)!r} must be a Python file with get_config(): {error!r}") from error
-    if not isinstance(found, Config):
-        raise ValueError(f"get_config() in {str(path)!r} must return a keras_ddpm.Config. Received: {found!r:.60}")
-    return found
+    stages = found if isinstance(found, tuple) else (found,)
+    if not stages or not all(isinstance(stage, Config) for stage in stages):
+        raise ValueError(
+            f"get_config() in {str(path)!r} must return a keras_ddpm.Config, or a tuple of them. "
+            f"Received: {found!r:.60}"
+        )
+    return stages
 
 
 def _how_to_resume(out: pathlib.Path, program: str) -> str:
-    if not (out / STATE[0]).exists():
+    if not (out / STATE[0]).exists() and not (out / RECIPE).exists():
         return "No epoch was finished, so there is nothing to resume."
     return f"Continue with: {program} --out {out} --resume"

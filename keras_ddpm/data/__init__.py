@@ -1,6 +1,7 @@
-"""Data sets in, uint8 <-> [-1, 1], batches and augmentation. Keras is imported by the first name that needs it."""
+"""Data sets, uint8 <-> [-1, 1], batches, augmentation, pictures. Keras is imported by the first that needs it."""
 
 import importlib
+from typing import Any
 
 _NAMES = {
     "Batches": "batches",
@@ -11,10 +12,10 @@ _NAMES = {
     "to_uint8": "pixels",
 }
 
-__all__ = list(_NAMES)
+__all__ = [*_NAMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module 'keras_ddpm.data' has no attribute {name!r}")
     return getattr(importlib.import_module(f"keras_ddpm.data.{_NAMES[name]}"), name)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 
-def draw_affine(rng, count, *, degrees=12.0, zoom=0.1, shift=2.0, centre=13.5):
+def draw_affine(rng, count, *, degrees=12.0, zoom=0.1, shift=2.0, centre=13.5) -> np.ndarray:
     """Draws rotation, zoom and shift about the centre.
 
     Args:
@@ -32,7 +32,7 @@ def draw_affine(rng, count, *, degrees=12.0, zoom=0.1, shift=2.0, centre=13.5):
     return np.stack([cos, -sin, b_x, sin, cos, b_y, zero, zero], axis=1).astype("float32")
 
 
-def distort(images, rng):
+def distort(images: np.ndarray, rng) -> np.ndarray:
     """Distorts every image a little, differently.
 
     Args:

@@ -39,10 +39,10 @@ class Batches(keras.utils.PyDataset):
             images = self.augment(images, np.random.default_rng([self.seed, self.epoch, i]))
         return to_float(images), self.labels[rows]
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.start(self.epoch + 1)
 
-    def start(self, epoch):
+    def start(self, epoch: int) -> None:
         """Shuffle for the given epoch."""
         self.epoch = epoch
         self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))

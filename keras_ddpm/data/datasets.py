@@ -5,7 +5,7 @@ file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
 """
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Dataset(NamedTuple):
     num_classes: int
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """(H, W, C)."""
         return self.images.shape[1:]
 
@@ -87,7 +87,7 @@ def _load_npz(path, split):
     return images, labels.reshape(-1), num_classes
 
 
-def describe(name):
+def describe(name: str) -> tuple[Any, tuple[int, ...], int]:
     """What TFDS says of a data set, without its images.
 
     Args:

@@ -6,9 +6,10 @@ import numpy as np
 
 from keras_ddpm import files
 from keras_ddpm.files import check_writable as check_writable
+from keras_ddpm.types import Tensor
 
 
-def grid(images, *, columns, scale=1, gap=2):
+def grid(images: np.ndarray, *, columns: int, scale=1, gap=2) -> np.ndarray:
     """Images side by side, row after row.
 
     Args:
@@ -30,7 +31,7 @@ def grid(images, *, columns, scale=1, gap=2):
     return page[..., 0] if C == 1 else page
 
 
-def write_png(path, image):
+def write_png(path, image) -> None:
     """Write one image atomically.
 
     Args:
@@ -43,7 +44,7 @@ def write_png(path, image):
         Image.fromarray(image).save(partial, format="PNG")
 
 
-def write_npz(path, **arrays):
+def write_npz(path, **arrays) -> None:
     """Write arrays atomically.
 
     Args:
@@ -54,7 +55,7 @@ def write_npz(path, **arrays):
         np.savez_compressed(partial, **arrays)
 
 
-def plot_curves(path, x, curves, *, x_label, y_label, x_scale="linear", y_scale="log"):
+def plot_curves(path, x: Tensor, curves, *, x_label, y_label, x_scale="linear", y_scale="log") -> None:
     """Plot named curves over one axis, as PNG.
 
     Args:

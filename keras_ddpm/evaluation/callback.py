@@ -1,5 +1,7 @@
 """The inexpensive metrics during training, in the same logs as the loss."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -40,14 +42,14 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
         self.generator, self.w, self.dataset, self.every, self.n = generator, w, dataset, every, n
         self.names: list[str] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         """Loads the real images and the judge."""
         images, self.labels, _ = data.load(self.dataset, "train").first(self.n)
         check_images(images, minimum=MINIMUM, name="dataset")
         with float32_policy():  # the judge does not depend on the training's precision
             self.metrics = bind(reference=(images, self.labels), training=images, classifier=load_classifier())
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the figures, or NaN."""
         last = epoch + 1 == self.params["epochs"]
         if self.names and (epoch + 1) % self.every and not last:

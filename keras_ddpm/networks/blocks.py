@@ -10,6 +10,7 @@ import keras
 from keras import layers, ops
 
 from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.types import Tensor
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -54,7 +55,7 @@ class ResBlock(layers.Layer):
         )
         self.shortcut = None
 
-    def build(self, x_shape, embedding_shape=None):
+    def build(self, x_shape, embedding_shape=None) -> None:
         out_shape = (*x_shape[:-1], self.width)
         self.norm_1.build(x_shape)
         self.conv_1.build(x_shape)
@@ -66,7 +67,7 @@ class ResBlock(layers.Layer):
             self.shortcut = layers.Conv2D(self.width, 1, dtype=self.dtype_policy, name="shortcut")
             self.shortcut.build(x_shape)
 
-    def call(self, x, embedding=None, training=None):
+    def call(self, x: Tensor, embedding: Tensor = None, training: bool | None = None) -> Tensor:
         h = self.conv_1(self.act(self.norm_1(x)))  # (B, H, W, width)
         h = self.norm_2(h)
         if self.film:
@@ -77,10 +78,10 @@ class ResBlock(layers.Layer):
             h = self.dropout(h, training=training)
         return self.conv_2(h) + (self.shortcut(x) if self.shortcut else x)
 
-    def compute_output_shape(self, x_shape, embedding_shape=None):
+    def compute_output_shape(self, x_shape, embedding_shape=None) -> tuple:
         return (*x_shape[:-1], self.width)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "width": self.width,
@@ -110,7 +111,7 @@ class SelfAttention(layers.Layer):
         self.heads, self.groups = heads, groups
         self.norm = layers.GroupNormalization(groups, epsilon=1e-5, dtype=self.dtype_policy, name="norm")
 
-    def build(self, x_shape):
+    def build(self, x_shape) -> None:
         width = x_shape[-1]
         if width % self.heads:
             raise ValueError(f"`heads` must divide the channels. Received: {self.heads} heads, {width} channels")
@@ -120,7 +121,7 @@ class SelfAttention(layers.Layer):
         self.out = layers.Dense(width, kernel_initializer="zeros", dtype=self.dtype_policy, name="out")
         self.out.build(x_shape)
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         _, H, W, C = x.shape
         qkv = ops.reshape(self.qkv(self.norm(x)), (-1, H * W, 3, self.heads, C // self.heads))
         q, k, v = (ops.transpose(qkv[:, :, i], (0, 2, 1, 3)) for i in range(3))  # (B, heads, HW, C / heads)
@@ -129,5 +130,5 @@ class SelfAttention(layers.Layer):
         h = ops.reshape(ops.swapaxes(h, 1, 2), (-1, H, W, C))
         return x + self.out(h)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "heads": self.heads, "groups": self.groups}

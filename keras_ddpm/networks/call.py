@@ -1,6 +1,10 @@
 """How a network is called, whichever way it was made with Keras."""
 
+from collections.abc import Mapping
+
 import keras
+
+from keras_ddpm.types import Tensor
 
 
 def is_functional(network: keras.Model) -> bool:
@@ -8,7 +12,9 @@ def is_functional(network: keras.Model) -> bool:
     return bool(getattr(network, "inputs", None))
 
 
-def predict(network, x_t, t, condition, *, training=None):
+def predict(
+    network: keras.Model, x_t: Tensor, t: Tensor, condition: Mapping[str, Tensor], *, training: bool | None = None
+) -> Tensor:
     """The network's prediction y.
 
     A subclass is called as (x_t, t, condition). A functional model is called with one dict, whose names are those of

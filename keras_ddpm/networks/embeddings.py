@@ -10,9 +10,10 @@ from keras import layers, ops
 
 from keras_ddpm.conditions import Label, Scalar
 from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.types import Tensor
 
 
-def sinusoidal(position, dim):
+def sinusoidal(position: Tensor, dim) -> Tensor:
     """Sines and cosines of a position at dim / 2 wavelengths, from 2 pi to 2 pi 10,000.
 
     Args:
@@ -55,11 +56,11 @@ class TimeEmbedding(layers.Layer):
         self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
         self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
 
-    def build(self, t_shape):
+    def build(self, t_shape) -> None:
         self.hidden.build((None, self.dim))
         self.out.build((None, self.dim))
 
-    def call(self, t):
+    def call(self, t: Tensor) -> Tensor:
         waves = sinusoidal(ops.cast(t, "float32") * self.levels - 1.0, self.dim)  # (B, dim)
         return self.out(self.hidden(ops.cast(waves, self.compute_dtype)))
 
@@ -89,11 +90,11 @@ class LabelEmbedding(layers.Layer):
         self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
         self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
 
-    def build(self, label_shape):
+    def build(self, label_shape) -> None:
         self.hidden.build((None, self.num_classes))
         self.out.build((None, self.dim))
 
-    def call(self, label):
+    def call(self, label: Tensor) -> Tensor:
         one_hot = ops.one_hot(label, self.num_classes, dtype=self.compute_dtype)  # (B, num_classes)
         known = ops.cast(label < self.num_classes, self.compute_dtype)[:, None]  # (B, 1)
         return known * self.out(self.hidden(one_hot))
@@ -128,11 +129,11 @@ class ScalarEmbedding(layers.Layer):
         self.hidden = layers.Dense(dim, activation=activation, dtype=self.dtype_policy, name="hidden")
         self.out = layers.Dense(dim, dtype=self.dtype_policy, name="out")
 
-    def build(self, value_shape):
+    def build(self, value_shape) -> None:
         self.hidden.build((None, self.dim))
         self.out.build((None, self.dim))
 
-    def call(self, value):
+    def call(self, value: Tensor) -> Tensor:
         value = ops.cast(value, "float32")
         known = ops.logical_not(ops.isnan(value))  # (B,)
         place = (ops.where(known, value, self.low) - self.low) / (self.high - self.low)  # (B,) in [0, 1]

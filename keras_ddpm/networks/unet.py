@@ -15,6 +15,7 @@ Reference: Ronneberger et al., arXiv 1505.04597; Ho et al., arXiv 2006.11239, ap
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 from keras import layers, ops
@@ -23,6 +24,7 @@ from keras_ddpm.conditions import Condition, Label, from_values, to_values
 from keras_ddpm.networks.blocks import ResBlock, SelfAttention
 from keras_ddpm.networks.embeddings import EMBEDDINGS, TimeEmbedding
 from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.types import Tensor
 
 CONDITIONING = {"film": ("tc", ""), "bottleneck": ("", "tc"), "film_time": ("t", "c"), "film_label": ("c", "")}
 """Which embeddings enter the blocks, and which the bottleneck."""
@@ -152,12 +154,12 @@ class UNet(keras.Model):
         label = self.conditions.get("label")
         return label.num_classes if isinstance(label, Label) else None
 
-    def build(self, *shapes):
+    def build(self, *shapes) -> None:
         condition = {name: ops.zeros((1,), dtype=c.dtype) for name, c in self.conditions.items()}
         self.call(ops.zeros((1, *self.image_shape)), ops.ones((1,)), condition)  # each layer builds itself
         self.built = True
 
-    def call(self, x_t, t, condition, training=None):
+    def call(self, x_t: Tensor, t: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
         if set(condition) != set(self.conditions):
             raise ValueError(f"`condition` must hold {sorted(self.conditions)}. Received: {sorted(condition)}")
         embedded = [getattr(self, f"embed_{name}")(condition[name]) for name in self.conditions]  # (B, D) each
@@ -185,12 +187,12 @@ class UNet(keras.Model):
         h = self.head(self.act(self.norm_out(h)))  # (B, H / patch, W / patch, C patch^2)
         return self.unfold(h)
 
-    def block(self, block_and_attention, h, e, training):
+    def block(self, block_and_attention, h: Tensor, e: Tensor, training: bool | None) -> Tensor:
         block, attend = block_and_attention
         h = block(h, e, training=training)
         return attend(h) if attend else h
 
-    def unfold(self, h):
+    def unfold(self, h: Tensor) -> Tensor:
         """Depth to space: (B, h, w, C p^2) -> (B, H, W, C), cut to the image's size."""
         H, W, C = self.image_shape
         p, (_, rows, columns, _) = self.patch, h.shape
@@ -204,7 +206,7 @@ class UNet(keras.Model):
     def get_build_config(self) -> dict:
         return {"image_shape": self.image_shape}  # Keras asks for it, though building needs none
 
-    def build_from_config(self, config: dict):
+    def build_from_config(self, config: dict) -> None:
         self.build()
 
     @classmethod

@@ -1,5 +1,8 @@
 """The few operations that `noise.py` computes with, in NumPy, by their names in `keras.ops`."""
 
+from typing import Any
+
+import numpy as np
 from numpy import asarray as convert_to_tensor
 from numpy import (
     bitwise_left_shift,
@@ -34,6 +37,6 @@ __all__ = [
 ]
 
 
-def cast(x, dtype):
+def cast(x: Any, dtype: str) -> np.ndarray:
     """An array of another type."""
     return convert_to_tensor(x).astype(dtype)

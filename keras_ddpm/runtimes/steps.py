@@ -15,7 +15,7 @@ import numpy as np
 from keras_ddpm import samplers
 from keras_ddpm.algebra import PREDICTIONS
 from keras_ddpm.config import Config, choose
-from keras_ddpm.schedules import SCHEDULES, levels
+from keras_ddpm.schedules import SCHEDULES
 
 GUIDANCES = ("classifier_free", "none")
 
@@ -56,7 +56,7 @@ def steps_of(config: Config) -> Steps:
     if sampling.guidance not in GUIDANCES:
         raise ValueError(f"A runtime's `guidance` must be one of {list(GUIDANCES)}. Received: {sampling.guidance!r}")
     sampler = samplers.with_eta(choose(samplers.SAMPLERS, sampling.sampler, "sampler"), sampling.eta)
-    times = samplers.trailing_times(sampling.steps, levels=levels(schedule))
+    times = samplers.times_of(sampler, sampling.steps, schedule)
     alpha, sigma = schedule(times)
     p, q = (np.broadcast_to(a, times.shape) for a in PREDICTIONS[config.diffusion.prediction](alpha, sigma))
     scale = q * alpha - p * sigma

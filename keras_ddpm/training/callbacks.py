@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,13 +11,13 @@ from keras_ddpm.data import pictures, to_uint8
 from keras_ddpm.files import write_text
 from keras_ddpm.presets import WEIGHTS
 from keras_ddpm.sampling_request import w_of_class
-from keras_ddpm.weights import read_weights, write_weights
+from keras_ddpm.weights import read_state, read_weights, write_weights
 
 STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
 
 
-def for_run(config, out, generator):
+def for_run(config: Any, out, generator) -> tuple[list[keras.callbacks.Callback], "ResumableState"]:
     """The callbacks of a training run.
 
     Args:
@@ -31,7 +32,9 @@ def for_run(config, out, generator):
         ValueError: if the configuration's `w` is neither one number nor one for each class.
     """
     w = w_of_class(config.sampling.w, generator.network.num_classes)
-    training, run = config.training, [StopOnNonFinite(), BestWeights(out / WEIGHTS)]
+    training = config.training
+    keep = BestWeights if training.objective == "diffusion" else LastWeights
+    run = [StopOnNonFinite(), keep(out / WEIGHTS)]
     if training.plateau_patience is not None:
         run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
     if training.stop_patience is not None:
@@ -54,7 +57,7 @@ def for_run(config, out, generator):
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raises as soon as the loss is NaN or infinite, naming the step; checkpoints keep the last good state."""
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: Any, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not np.isfinite(loss):
             step = int(self.model.optimizer.iterations)
@@ -63,7 +66,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 "with a lower `learning_rate`, or with `precision` 'float32'."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.on_train_batch_end(None, {"loss": (logs or {}).get("val_loss", 0.0)})  # the last update is seen here only
 
 
@@ -84,18 +87,18 @@ class ResumableState(keras.callbacks.Callback):
         self.path, self.callbacks, self.log = pathlib.Path(path), list(callbacks), log
         self.kept = {}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         for callback in self.callbacks:  # Keras has just reset them; this callback comes last
             vars(callback).update(self.kept.get(type(callback).__name__, {}))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.kept = {
             type(c).__name__: {k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks
         }
         random = [np.asarray(state).tolist() for state in _random_states(self.model)]
         write_weights(self.model, self.path, state={"epoch": epoch + 1, "callbacks": self.kept, "random": random})
 
-    def restore(self, model):
+    def restore(self, model) -> int:
         """Load the state into a compiled model.
 
         Returns:
@@ -129,10 +132,28 @@ class BestWeights(keras.callbacks.Callback):
         super().__init__()
         self.path, self.best = pathlib.Path(path), float("inf")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs["val_loss"] < self.best:
             self.best = float(logs["val_loss"])
             write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1, "val_loss": self.best})
+
+
+class LastWeights(keras.callbacks.Callback):
+    """Writes the averaged network's weights after each epoch.
+
+    A few-step model's validation loss does not tell how good its images are; with a learning rate that falls to zero
+    the last weights are the best.
+
+    Args:
+        path: File to write, ending in `.weights.h5`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = pathlib.Path(path)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1})
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -151,7 +172,7 @@ class SampleGrid(keras.callbacks.Callback):
         self.generator, self.w, self.folder, self.every = generator, w, pathlib.Path(folder), every
         self.columns = columns
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
         digit = np.repeat(np.arange(len(self.w)), self.columns)
@@ -173,7 +194,7 @@ class LossCurve(keras.callbacks.Callback):
         super().__init__()
         self.log, self.path = pathlib.Path(log), pathlib.Path(path)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with self.log.open() as file:
             rows = list(csv.DictReader(file))
         epochs = [int(row["epoch"]) + 1 for row in rows]
@@ -184,6 +205,16 @@ class LossCurve(keras.callbacks.Callback):
 def _random_states(model):
     """The states of all seed generators, which Keras leaves out of a weights file."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def epochs_done(folder: pathlib.Path) -> int:
+    """Finished epochs of the run in a folder; 0 if there is none.
+
+    Raises:
+        ValueError: if its state is damaged.
+    """
+    path = pathlib.Path(folder) / STATE
+    return read_state(path).get("epoch", 0) if path.exists() else 0
 
 
 def _shorten(log, epochs):

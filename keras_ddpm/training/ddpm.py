@@ -9,6 +9,7 @@ Reference: Ho et al., arXiv 2006.11239, algorithm 1; Ho and Salimans (dropped la
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 from keras import ops
@@ -19,6 +20,7 @@ from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.training.backends import TwoBackendModel
 from keras_ddpm.training.first_batch import check_first_batch
 from keras_ddpm.training.times import TIMES, uniform
+from keras_ddpm.types import Tensor
 
 QUARTERS = 4
 
@@ -86,10 +88,10 @@ class DDPM(TwoBackendModel):
         self.built = True
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_tracker, *self.quarter_trackers]
 
-    def fit(self, x=None, y=None, **kwargs):
+    def fit(self, x: Any = None, y: Any = None, **kwargs) -> keras.callbacks.History:
         """Keras's `fit`, after a look at the first batch.
 
         Args:
@@ -104,7 +106,7 @@ class DDPM(TwoBackendModel):
         check_first_batch(x, y, self.conditions)
         return super().fit(x, y, **kwargs)
 
-    def call(self, x_0, condition, training=None):
+    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
         B = ops.shape(x_0)[0]
         t = self.draw_t(B)
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
@@ -113,13 +115,22 @@ class DDPM(TwoBackendModel):
         condition = {name: ops.where(dropped, null[name], value) for name, value in as_dict(condition).items()}
         return self.losses(self.network, x_0, condition, t, eps, training=training), t
 
-    def losses(self, network, x_0, condition, t, eps, *, training=False):
+    def losses(
+        self,
+        network: keras.Model,
+        x_0: Tensor,
+        condition: Mapping[str, Tensor],
+        t: Tensor,
+        eps: Tensor,
+        *,
+        training: bool | None = False,
+    ) -> Tensor:
         """The loss of each image (B,): weight_t times the mean squared error of the prediction."""
         y = predict(network, self.diffusion.add_noise(x_0, eps, t), t, condition, training=training)
         error = ops.cast(y, "float32") - self.diffusion.target(x_0, eps, t)  # (B, H, W, C)
         return self.diffusion.weight(t) * ops.mean(ops.square(error), axis=(1, 2, 3))
 
-    def draw_t(self, B):
+    def draw_t(self, B) -> Tensor:
         """B times, spread evenly over their distribution.
 
         Deviation: DDPM draws them independently; one shared offset makes the loss far less noisy
@@ -129,7 +140,7 @@ class DDPM(TwoBackendModel):
         u = (ops.arange(B, dtype="float32") + offset) / ops.cast(B, "float32")  # (B,) in [0, 1)
         return self.diffusion.snap(self.times(ops.maximum(u, 1e-4)))
 
-    def update_ema(self, step):
+    def update_ema(self, step: Tensor) -> None:
         """Move the average towards the weights, after optimizer step number `step`."""
         if not self.ema_decay:
             return
@@ -137,7 +148,7 @@ class DDPM(TwoBackendModel):
         for average, weight in zip(self.ema_network.weights, self.network.weights):
             average.assign(decay * average + (1.0 - decay) * weight)
 
-    def update_metrics(self, losses, t):
+    def update_metrics(self, losses, t: Tensor) -> dict[str, Tensor]:
         """Mean loss, and the mean in each quarter of the times (q1 the least noisy)."""
         self.loss_tracker.update_state(losses)
         quarter = ops.ceil(t * QUARTERS - 1e-4) - 1.0  # (B,)
@@ -145,7 +156,7 @@ class DDPM(TwoBackendModel):
             tracker.update_state(losses, sample_weight=ops.cast(quarter == q, "float32"))
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def learn(self, data):
+    def learn(self, data) -> dict[str, Tensor]:
         x_0, condition = data[:2]
 
         def loss():
@@ -157,7 +168,7 @@ class DDPM(TwoBackendModel):
         self.update_ema(self.optimizer.iterations)
         return self.update_metrics(losses, t)
 
-    def measure(self, data):
+    def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss, on the given (t, eps), or on drawn ones if there are none."""
         parts = data[0] if isinstance(data[0], tuple | list) else data[:2]
         if len(parts) == 4:  # of `validation_set`
@@ -187,7 +198,7 @@ class DDPM(TwoBackendModel):
         return cls(**{**config, **objects, **changed})
 
 
-def as_dict(condition):
+def as_dict(condition: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A dict of conditions; an array alone is the label."""
     return condition if isinstance(condition, Mapping) else {"label": condition}
 

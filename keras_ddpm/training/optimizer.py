@@ -1,9 +1,12 @@
 """The optimizer that a training configuration asks for, and whether its step is compiled with XLA."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.types import Tensor
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -29,22 +32,23 @@ class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):
             )
         self.peak, self.steps, self.warmup, self.cooldown = peak, steps, warmup, cooldown
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         up = (step + 1.0) / (self.warmup + 1.0)
         down = (self.steps - step) / (self.cooldown * self.steps)
         return self.peak * ops.clip(ops.minimum(up, down), 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup, "cooldown": self.cooldown}
 
 
-def make_optimizer(training, steps):
+def make_optimizer(training: Any, steps, *, betas=(0.9, 0.999)) -> keras.optimizers.Optimizer:
     """AdamW with clipped gradients.
 
     Args:
         training: `TrainingConfig`.
         steps: Number of optimizer steps of the whole run.
+        betas: Decays of the two moments.
 
     Returns:
         A Keras optimizer, with loss scaling under float16.
@@ -60,7 +64,12 @@ def make_optimizer(training, steps):
             raise ValueError("`plateau_patience` needs `learning_rate_schedule` 'constant'. Received: 'trapezoid'")
         rate = Trapezoid(rate, steps, warmup=training.warmup_steps, cooldown=training.cooldown)
     optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=training.weight_decay, global_clipnorm=training.clip_norm, epsilon=1e-8
+        rate,
+        weight_decay=training.weight_decay,
+        beta_1=betas[0],
+        beta_2=betas[1],
+        epsilon=1e-8,
+        global_clipnorm=training.clip_norm,
     )
     scaled = training.precision == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer

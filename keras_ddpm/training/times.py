@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_ddpm.types import Tensor
 
-def uniform(u):
+
+def uniform(u: Tensor) -> Tensor:
     """Every time as often as any other (DDPM, algorithm 1).
 
     Args:
@@ -15,7 +17,7 @@ def uniform(u):
     return u
 
 
-def logit_normal(u, *, mean=0.0, std=1.0):
+def logit_normal(u: Tensor, *, mean=0.0, std=1.0) -> Tensor:
     """Times in the middle more often: logit(t) ~ N(mean, std^2).
 
     Args:

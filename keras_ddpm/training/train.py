@@ -1,24 +1,27 @@
-"""Training as one function: config -> data -> model -> fit -> save."""
+"""Training as one function: config -> data -> model -> fit -> save; a recipe is several configurations in a row."""
 
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
 from keras_ddpm import files, presets
-from keras_ddpm.config import Config, choose
+from keras_ddpm.config import Config, choose, recipe_to_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
 from keras_ddpm.training import callbacks
-from keras_ddpm.training.ddpm import DDPM
-from keras_ddpm.training.optimizer import make_optimizer, use_xla
+from keras_ddpm.training.objectives import make_model
 from keras_ddpm.training.progress import progress
-from keras_ddpm.training.times import TIMES
 from keras_ddpm.training.validation import VALIDATION
+from keras_ddpm.weights import read_weights
+
+RECIPE = "recipe.json"
 
 
 def train(
-    config: Config,
+    config: Config | Sequence[Config],
     out: str | pathlib.Path,
     *,
     data=None,
@@ -29,7 +32,8 @@ def train(
     """Train a model and write its run.
 
     Args:
-        config: `Config`.
+        config: `Config`, or the stages of a recipe, of one network, each of which starts from the weights of the one
+            before. All but the last are runs in folders of their names within `out`.
         out: Folder of the run, which becomes a preset: weights, configuration, logs, pictures.
         data: None for `config.data.dataset`; or (images, labels), images uint8 or float in [-1, 1]; or a PyDataset or
             tf.data.Dataset of batches (x_0, label).
@@ -38,7 +42,7 @@ def train(
         resume: Continue the run in `out` after its last finished epoch.
 
     Returns:
-        `Generator` with the averaged weights of the best validation loss.
+        `Generator` with the averaged weights of the best validation loss; few-step objectives keep the last ones.
 
     Raises:
         ValueError: before any work is done, for a configuration or data that cannot be trained with.
@@ -48,22 +52,47 @@ def train(
     Example:
         >>> generator = keras_ddpm.train(Config(), "runs/mine", data=(images, labels))
     """
-    out, training = pathlib.Path(out), config.training
+    given = {"data": data, "validation": validation, "num_classes": num_classes, "resume": resume}
+    if isinstance(config, Config):
+        return _train(config, pathlib.Path(out), init=config.training.init, **given)
+    stages, out, init = check_recipe(config), pathlib.Path(out), None
+    for stage in stages:
+        folder = out if stage is stages[-1] else out / stage.name
+        if not (resume and folder is not out and callbacks.epochs_done(folder) >= stage.training.epochs):
+            generator = _train(stage, folder, init=stage.training.init or init, recipe=(out, stages), **given)
+        init = folder
+    return generator
+
+
+def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
+    """The stages, if they follow each other.
+
+    Raises:
+        ValueError: if there are none, two have one name, or their network or diffusion differ.
+    """
+    stages = tuple(stages)
+    names = [stage.name if isinstance(stage, Config) else stage for stage in stages]
+    if not stages or not all(isinstance(stage, Config) for stage in stages) or len(set(names)) < len(names):
+        raise ValueError(f"A recipe must be `Config`s of different names, at least one. Received: {names}")
+    if len({(stage.network, stage.diffusion) for stage in stages}) > 1:
+        raise ValueError("The stages of a recipe must have one `network` and one `diffusion`, since weights are kept")
+    return stages
+
+
+def _train(config, out, *, init, data, validation, num_classes, resume, recipe=None):
+    training = config.training
+    if training.objective != "diffusion" and init is None:
+        raise ValueError(
+            f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
+        )
     keras.utils.set_random_seed(training.seed)
     source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
 
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-    model = DDPM(
-        network,
-        diffusion,
-        p_uncond=training.p_uncond,
-        ema_decay=training.ema_decay,
-        times=choose(TIMES, training.times, "times"),
-        seed=training.seed,
-    )
-    optimizer = make_optimizer(training, steps=training.epochs * sources.count_batches(source.batches))
-    model.compile(optimizer=optimizer, jit_compile=use_xla(training.jit))
+    if init is not None and not (resume and (out / callbacks.STATE).exists()):
+        read_weights(network, presets.weights_file(init))
+    model = make_model(network, diffusion, config, steps=training.epochs * sources.count_batches(source.batches))
 
     generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
     run, state = callbacks.for_run(config, out, generator)
@@ -76,6 +105,8 @@ def train(
 
     files.check_folder(out)
     presets.write_config(out, config, source.image_shape, source.num_classes)
+    if recipe is not None:
+        write_text(recipe[0] / RECIPE, recipe_to_json(recipe[1]))
     sources.start(source.batches, epoch)
     verbose, lines = progress()
     model.fit(

@@ -1,12 +1,17 @@
 """Validation data: held-out images with times and noise that are given, so that only the model changes."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.types import Tensor
 
 
-def validation_set(images, condition, diffusion: Diffusion, *, seed: int = 0, epoch: int = 0):
+def validation_set(
+    images: np.ndarray, condition: Mapping[str, Tensor], diffusion: Diffusion, *, seed: int = 0, epoch: int = 0
+) -> tuple:
     """Images with times and noise that stay the same from epoch to epoch, as `fit` takes them.
 
     So a change of the validation loss is a change of the model.
@@ -49,11 +54,11 @@ class FreshValidation(keras.utils.PyDataset):
         rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
         return (keras.tree.map_structure(lambda array: array[rows], self.arrays),)
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self.draw()
         self.epoch += 1
 
-    def draw(self):
+    def draw(self) -> None:
         """New times and noise, those of the coming epoch."""
         (self.arrays,) = validation_set(*self.data, seed=self.seed + 2 * self.epoch + 1)
 

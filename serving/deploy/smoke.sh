@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real TensorFlow Serving, from nothing to the same picture: export, build the image, run it, ask it over both doors
+# The real TensorFlow Serving, from nothing to the same picture: export, build the image, run it, ask it over both wires
 # for pictures, compare them with keras_ddpm.sample, stop. For who has Docker; run it from anywhere after `make setup`.
 #     serving/deploy/smoke.sh
 # Settings, from the environment: IMAGE, GRPC_PORT, REST_PORT, PYTHON. With SERVER_IS_RUNNING=1 it starts nothing and asks

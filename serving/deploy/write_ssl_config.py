@@ -6,7 +6,7 @@ With `--ca` the server asks each client for a certificate that this authority si
 is readable by its owner only and lies in a folder that git and Docker ignore.
 """
 
-import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 TEMPLATE = HERE / "config" / "ssl.config.template"
 
 
-def ssl_config(key, cert, ca=None):
+def ssl_config(key, cert, ca=None) -> str:
     """Text of the proto.
 
     Args:
@@ -54,7 +54,7 @@ def ssl_config(key, cert, ca=None):
     )
 
 
-def write(text, out):
+def write(text, out) -> None:
     """Write what only the owner may read; a file that is there is replaced."""
     out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,15 +65,28 @@ def write(text, out):
     partial.replace(out)
 
 
-def main(args=None):
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Turn PEM files into the text proto of `--ssl_config_file`.
+
+    Args:
+        key: The server's private key, PEM without a password.
+        cert: Its certificate, PEM.
+        ca: Who signs the clients' certificates, PEM; without it clients need none.
+        out: File to write.
+    """
+
+    key: pathlib.Path
+    cert: pathlib.Path
+    ca: pathlib.Path | None = None
+    out: pathlib.Path = HERE / "secrets" / "ssl.config"
+
+
+def main(args=None) -> None:
     """Run the command; what was wrong is one line and exit status 2."""
-    program = "python -m serving.deploy.write_ssl_config"
-    parser = argparse.ArgumentParser(prog=program, description=__doc__.split("\n")[0])
-    parser.add_argument("--key", required=True, help="the server's private key, PEM")
-    parser.add_argument("--cert", required=True, help="its certificate, PEM")
-    parser.add_argument("--ca", help="who signs the clients' certificates, PEM; default: clients need none")
-    parser.add_argument("--out", default=HERE / "secrets" / "ssl.config", help="default: %(default)s")
-    options = parser.parse_args(args)
+    import tyro
+
+    options = tyro.cli(Arguments, prog="python -m serving.deploy.write_ssl_config", args=args)
     try:
         write(ssl_config(options.key, options.cert, options.ca), options.out)
     except (ValueError, OSError) as error:

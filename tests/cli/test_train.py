@@ -15,7 +15,7 @@ import keras_ddpm
 from keras_ddpm.cli import interrupt
 from keras_ddpm.cli.main import main
 from keras_ddpm.cli.train import parse_training, shipped
-from keras_ddpm.config import Config, to_json
+from keras_ddpm.config import Config, recipe_to_json, to_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,13 +125,34 @@ def test_a_run_is_resumed_with_its_own_configuration(tmp_path):
         parse_training("", ["--out", str(tmp_path)])
 
 
+def test_a_recipe_has_its_stages_and_options_reach_them(tmp_path):
+    args = ["--config", "mnist_fast", "--out", str(tmp_path), "--epochs", "3", "--dataset", "digits.npz"]
+    stages, out, _ = parse_training("", [*args, "--depths", "2", "3"])
+    assert [stage.name for stage in stages] == ["diffusion", "consistency", "mnist_fast"] and out == tmp_path
+    assert {stage.data.dataset for stage in stages} == {"digits.npz"}
+    assert {stage.network.depths for stage in stages} == {(2, 3)}
+    assert stages[2].training.epochs == 3 != stages[0].training.epochs
+    assert stages[0].sampling.steps == 20 and stages[2].sampling.steps == 1
+
+
+def test_a_recipe_is_resumed_with_its_own_stages_and_not_overwritten(tmp_path):
+    stages = (Config(name="one"), Config(name="two"))
+    (tmp_path / "recipe.json").write_text(recipe_to_json(stages))
+    with pytest.raises(ValueError, match=r"holds a run already\. Continue it with --resume"):
+        parse_training("", ["--out", str(tmp_path)])
+    assert parse_training("", ["--out", str(tmp_path), "--resume"])[0] == stages
+
+
 @pytest.mark.parametrize(
     "args, message",
     [
-        ("--config nothing.py", r"`config` must be a Python file, or one of \['mnist', 'report', 'tiny'\]"),
+        (
+            "--config nothing.py",
+            r"`config` must be a Python file, or one of \['mnist', 'mnist_fast', 'report', 'tiny'\]",
+        ),
         ("--config fails.py", r"must be a Python file with get_config\(\): ZeroDivisionError"),
         ("--config empty.py", r"must be a Python file with get_config\(\): KeyError"),
-        ("--config wrong.py", r"must return a keras_ddpm.Config. Received: 3"),
+        ("--config wrong.py", r"must return a keras_ddpm.Config, or a tuple of them. Received: 3"),
         ("--resume --out nothing", "There is no run to resume in 'nothing'"),
         ("--resume", "There is no run to resume in 'runs/mnist'"),
         ("--out /proc/run", "Cannot write to the folder '/proc/run'"),

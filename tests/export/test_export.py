@@ -18,7 +18,7 @@ from export import metadata as export_metadata
 from export.warmup import RECORDS
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 
 ROOT = Path(__file__).parents[2]
 DISABLE_XLA = "_ZN10tensorflow21DisableXlaCompilationEv"  # what the server calls when it starts
@@ -68,7 +68,7 @@ def test_a_trajectory_starts_in_the_seeds_noise_and_ends_in_the_sample(servable)
     path, request = servable.run("trajectory", rows(3)), rows(3)
     assert path["t"].tolist() == [[49, 29, 9, -1]] * 3
     key = noise.split_seed(request["seed"])
-    np.testing.assert_allclose(path["x_t"][:, 0], noise.normal(key, 1, (28, 28, 1))[:, 0], atol=1e-5)
+    np.testing.assert_allclose(path["x_t"][:, 0], noise.normal(key, 0, (28, 28, 1)), atol=1e-5)
     np.testing.assert_allclose(to_uint8(path["x_t"][:, -1]), servable.run("sample", request)["image"], atol=1)
 
 
@@ -77,11 +77,12 @@ def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, served_pre
     x_t = np.random.default_rng(0).standard_normal((4, 28, 28, 1)).astype("float32")
     answer = servable.run("denoise", {"x_t": x_t, "t": t, "digit": request["digit"], "w": request["w"]})
     generator = presets.load_preset(served_preset)
-    alpha, sigma = (np.asarray(a) for a in generator.diffusion.alpha_sigma(t))
+    alpha, sigma = (np.asarray(a) for a in generator.diffusion.alpha_sigma((t + 1) / 50))
     np.testing.assert_allclose(alpha * answer["x_0"] + sigma * answer["eps"], x_t, atol=1e-4)
     for i in range(4):  # each row has its own time
-        denoise = generator.denoiser(request["digit"][i : i + 1], request["w"][i : i + 1])
-        np.testing.assert_allclose(answer["x_0"][i : i + 1], denoise(x_t[i : i + 1], t[i]), atol=1e-4)
+        one, time = slice(i, i + 1), np.float32((t[i] + 1) / 50)
+        denoise = generator.denoiser({"label": request["digit"][one]}, request["w"][one])
+        np.testing.assert_allclose(answer["x_0"][one], denoise(x_t[one], time), atol=1e-4)
 
 
 def test_metadata_says_how_the_model_samples_in_the_graph_and_beside_it(exported, servable, served_preset):
@@ -151,7 +152,7 @@ try:
     tf.function(lambda x: x + 1, jit_compile=True)(tf.ones(2))
 except tf.errors.OpError as error:
     print("refused:", error.message)
-from serving.servable import Servable
+from serving.local_server.servable import Servable
 one = dict(digit=np.zeros(1, "int32"), w=np.ones(1, "float32"), seed=np.zeros(1, "int64"))
 print("drawn:", Servable(sys.argv[1]).run("sample", one)["image"].shape)
 """

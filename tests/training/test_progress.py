@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_ddpm.cli import progress
+from keras_ddpm.training import progress
 
 pytestmark = pytest.mark.neutral
 

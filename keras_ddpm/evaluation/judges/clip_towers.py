@@ -16,7 +16,7 @@ Reference:
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -52,7 +52,7 @@ class ClipEvaluator:
 
 
 @contextlib.contextmanager
-def float32_policy():
+def float32_policy() -> Iterator[None]:
     """Sets float32 whatever the global policy is: figures must not depend on the precision of a training.
 
     Needed both to build and to call the towers: KerasCV's attention creates a `Dropout` layer at every call, which

@@ -30,6 +30,7 @@ from keras import ops
 from keras_ddpm.evaluation.judges import clip_towers
 from keras_ddpm.evaluation.judges.clip_captions import NOISE_CAPTION, SMALL_VOCABULARY, captions, token_ids
 from keras_ddpm.files import atomic, write_text
+from keras_ddpm.types import Tensor
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 NAME = "digit_clip"
@@ -91,13 +92,13 @@ class DigitClip(keras.Model):
         )
         self.built = True
 
-    def call(self, images):
+    def call(self, images: np.ndarray) -> Tensor:
         f = clip_towers.encode_image(self.image_encoder, images)  # (B, D)
         g = clip_towers.encode_text(self.text_encoder, self.caption_ids)  # (31, D)
         # The paper bounds the temperature: logits are at most 100 times a cosine.
         return clip_towers.cosine_logits(f, g, logit_scale=ops.minimum(self.logit_scale, math.log(100.0)))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self.sizes}
 
 

@@ -40,11 +40,11 @@ class DistortedBatches(keras.utils.PyDataset):
     def __len__(self):
         return len(self.images) // self.batch_size
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Shuffles for the epoch."""
         self.order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.images))
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Moves on to the next epoch."""
         self.epoch += 1
 

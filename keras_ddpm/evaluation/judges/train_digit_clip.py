@@ -116,7 +116,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self):
         return len(self.images) // self.batch_size
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Moves on to the next epoch."""
         self.epoch += 1
 

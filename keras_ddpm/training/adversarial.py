@@ -1,0 +1,180 @@
+"""Adversarial tuning: a discriminator teaches a few-step model what is missing in its images.
+
+    x ~ data with label y,  z ~ N(0, I),  f(x_t, t) = the x_0 that the network's prediction stands for
+    fake = f(z, 1), and for some rows a later call: f(x_t, t) of the first call's image, or of x, with noise
+    generator      descends on  softplus(-(D(fake, y) - D(x, y)))
+    discriminator  descends on  softplus(-(D(x, y) - D(fake, y))) + gamma / 2 (|grad D(x, y)|^2 + |grad D(fake, y)|^2)
+                                + mismatch softplus(-(D(x, y) - D(x, another label)))
+
+Each fake is compared with a real image of the same label (relativistic pairs). The penalties R1 and R2 make the game
+converge. The last term tells the discriminator what a label means: without it digits are well drawn, but of another
+class. Later calls start at the times of `samplers.consistency_times`.
+
+Both networks share one Adam, so their learning rate is one; the optimizer holds the moments of both, and a run resumes
+exactly.
+
+Reference: Huang et al., "The GAN is dead; long live the GAN!", arXiv 2501.05441, section 2; Zheng et al. (a diffusion
+model as the generator), arXiv 2506.09376; Reed et al. (wrong labels), arXiv 1605.05396.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ddpm import samplers
+from keras_ddpm.networks.discriminator import Discriminator
+from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.training.backends import input_gradient
+from keras_ddpm.training.consistency import denoised, pseudo_huber
+from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.types import Tensor
+
+OVERSHOOT = 0.05
+TRACKED = ("loss", "loss_discriminator", "margin", "penalty", "anchor")
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class AdversarialTuning(DDPM):
+    """Tunes a few-step network against a discriminator of its own.
+
+    Args:
+        network, diffusion: See `DDPM`; the network draws roughly in one call, and has a label.
+        calls: Numbers of calls to train for, such as (1, 2, 4).
+        gamma: Weight of R1 + R2, at least 0.
+        mismatch: Weight of real images under a wrong label, at least 0.
+        renoised: Share of rows that are later calls on images of the first call.
+        noised: Share of rows that are later calls on real images.
+        anchor: Weight of the distance between these and the images they come from.
+        **kwargs: Other arguments of `DDPM`.
+
+    Raises:
+        ValueError: for an argument out of range, or a network without a label.
+    """
+
+    def __init__(
+        self,
+        network,
+        diffusion,
+        *,
+        calls=(1, 2, 4),
+        gamma: float = 0.1,
+        mismatch: float = 0.5,
+        renoised: float = 0.25,
+        noised: float = 0.125,
+        anchor: float = 0.1,
+        p_uncond=0.0,
+        **kwargs,
+    ):
+        super().__init__(network, diffusion, p_uncond=p_uncond, **kwargs)
+        if set(self.conditions) != {"label"} or self.conditions["label"].num_classes < 2:
+            raise ValueError("Adversarial tuning needs a network whose only condition is a label of 2 classes or more")
+        if min(gamma, mismatch, renoised, noised, anchor) < 0 or renoised + noised > 1:
+            raise ValueError(
+                "`gamma`, `mismatch`, `renoised`, `noised` and `anchor` must be at least 0, and `renoised` + `noised` "
+                f"at most 1. Received: {gamma}, {mismatch}, {renoised}, {noised}, {anchor}"
+            )
+        self.calls, self.gamma, self.mismatch, self.anchor = tuple(calls), gamma, mismatch, anchor
+        self.renoised, self.noised = renoised, noised
+        times = [samplers.consistency_times(n, diffusion.schedule)[1:] for n in self.calls]
+        self.later = np.unique(np.concatenate([*times, np.zeros(0)])).astype("float32")
+        if not self.later.size:  # one call only
+            self.renoised = self.noised = 0.0
+        self.num_classes = self.conditions["label"].num_classes
+        self.discriminator = Discriminator(network.image_shape, self.num_classes, name="discriminator", dtype="float32")
+        self.discriminator.build()
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in TRACKED}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self.trackers.values())
+
+    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
+        """Fakes (B, H, W, C) for labels, the first `renoised` + `noised` of them later calls."""
+        label, B = as_dict(condition)["label"], ops.shape(x_0)[0]
+        z = keras.random.normal(ops.shape(x_0), seed=self.seeds)
+        own, real = (_share(B, share) for share in (self.renoised, self.noised))
+        t = ops.ones((B,))
+        if self.later.size:
+            first = ops.stop_gradient(self.first(self.network, z[:own], label[:own]))
+            start = ops.concatenate([ops.clip(first, -1.0, 1.0), x_0[own : own + real]], axis=0)
+            later = ops.take(ops.convert_to_tensor(self.later), ops.arange(own + real) % len(self.later))
+            eps = keras.random.normal(ops.shape(start), seed=self.seeds)
+            z = ops.concatenate([self.diffusion.add_noise(start, eps, later), z[own + real :]], axis=0)
+            t = ops.concatenate([later, t[own + real :]], axis=0)
+        fakes = denoised(self.network, self.diffusion, z, {"label": label}, t, training=training)
+        return fakes, pseudo_huber(fakes[own : own + real] - x_0[own : own + real])
+
+    def first(self, network, z, label) -> Tensor:
+        """One call from noise."""
+        return denoised(network, self.diffusion, z, {"label": label}, ops.ones_like(z[:, 0, 0, 0]))
+
+    def learn(self, data) -> dict[str, Tensor]:
+        x_0, label = data[0], ops.cast(as_dict(data[1])["label"], "int32")
+        gradients, logs = self.gradients(lambda: self.game(x_0, label), self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.update_ema(self.optimizer.iterations)
+        return self.tracked(logs)
+
+    def game(self, x_0, label) -> tuple[Tensor, dict[str, Tensor]]:
+        """A loss whose gradient moves each network by its own, and the logs.
+
+        The generator's gradient goes through grad D(fake), which R2 computes anyway: the product with the fakes stands
+        for the loss. So each network is run once.
+        """
+        fakes, distances = self(x_0, label, training=True)
+        shown = ops.clip(fakes, -1.0, 1.0)
+        slope, scores, features = input_gradient(
+            functools.partial(self.scores, label=ops.concatenate([label, label])),
+            ops.concatenate([x_0, ops.stop_gradient(shown)]),
+        )
+        real, fake = ops.split(scores, 2)
+        margin, penalty = real - fake, 2.0 * ops.mean(_squared(slope))
+        wrong = (
+            label + keras.random.randint(ops.shape(label), 1, self.num_classes, seed=self.seeds)
+        ) % self.num_classes
+        named = real - self.discriminator.score(ops.split(features, 2)[0], wrong)
+        theirs = ops.mean(ops.softplus(-margin) + self.mismatch * ops.softplus(-named)) + 0.5 * self.gamma * penalty
+        pull = ops.reshape(ops.sigmoid(margin), (-1, 1, 1, 1)) * ops.split(slope, 2)[1]
+        anchor = ops.sum(distances) / ops.cast(ops.shape(x_0)[0], "float32")
+        ours = OVERSHOOT * ops.mean(_squared(fakes - shown)) + self.anchor * anchor
+        ours = ours - ops.mean(ops.sum(shown * ops.stop_gradient(pull), axis=(1, 2, 3)))
+        values = (ops.mean(ops.softplus(margin)), theirs, ops.mean(margin), penalty, anchor)
+        return self.optimizer.scale_loss(ours + theirs), dict(zip(TRACKED, values))
+
+    def scores(self, images, label) -> Any:
+        """D of images, and their features."""
+        features = self.discriminator.features(images)
+        return self.discriminator.score(features, label), features
+
+    def measure(self, data) -> dict[str, Tensor]:
+        """The averaged network's loss and margin on held-out images, by one call each."""
+        x_0, condition, _, eps = data[0] if isinstance(data[0], tuple | list) else (*data[:2], None, None)
+        label = ops.cast(as_dict(condition)["label"], "int32")
+        eps = keras.random.normal(ops.shape(x_0), seed=self.seeds) if eps is None else eps
+        fakes = ops.clip(self.first(self.ema_network, ops.cast(eps, "float32"), label), -1.0, 1.0)
+        margin = self.discriminator(x_0, label) - self.discriminator(fakes, label)
+        return self.tracked({"loss": ops.mean(ops.softplus(margin)), "margin": ops.mean(margin)})
+
+    def tracked(self, values) -> dict[str, Tensor]:
+        """The logs, with these values in their means."""
+        for name, value in values.items():
+            self.trackers[name].update_state(value)
+        return {name: self.trackers[name].result() for name in values}
+
+    def get_config(self) -> dict:
+        names = ("calls", "gamma", "mismatch", "renoised", "noised", "anchor")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _squared(images):
+    """|x|^2 of each image: (B, H, W, C) -> (B,)."""
+    return ops.sum(ops.square(images), axis=(1, 2, 3))
+
+
+def _share(B, share):
+    """A share of the rows: an int, or a tensor where the batch's size is one."""
+    return int(B * share) if isinstance(B, int) else ops.cast(ops.cast(B, "float32") * share, "int32")

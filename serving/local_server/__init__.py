@@ -1,0 +1,1 @@
+"""A local server with TensorFlow Serving's wire surface, for laptops and tests."""

@@ -1,0 +1,102 @@
+"""Benchmarks: each runs in the small, choices look at held-out training images, and errors are one line."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import machine, quality, training
+from keras_ddpm import data
+from keras_ddpm.evaluation.provenance import processor
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(module, *args):
+    return subprocess.run([sys.executable, "-m", module, *args], cwd=ROOT, capture_output=True, text=True)
+
+
+def split(n):
+    """A training split whose image i is filled with i // 100."""
+    return data.Dataset(np.repeat(np.arange(n) // 100, 4).reshape(n, 2, 2, 1).astype("uint8"), np.zeros(n, "int32"), 10)
+
+
+def test_quality_is_judged_against_images_that_training_held_out():
+    reference, others = quality.real_images(split(12_000), 2_000)
+    assert reference[0].min() >= 70 and others[0].max() < 70
+    assert len(reference[0]) == len(others[0]) == 2_000
+
+
+def test_quality_loads_no_test_images(monkeypatch, capsys):
+    asked = []
+
+    def load(dataset, which):
+        asked.append(which)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(quality.data, "load", load)
+    monkeypatch.setattr(sys, "argv", ["quality"])
+    with pytest.raises(ValueError, match="enough"):
+        quality.main()
+    assert asked == ["train"]
+
+
+def test_more_images_than_were_held_out_are_refused():
+    with pytest.raises(ValueError, match=r"`n` must be in 1\.\.5000"):
+        quality.real_images(split(12_000), 5_001)
+
+
+@pytest.mark.parametrize(
+    "setting, expected",
+    [
+        ("default", {}),
+        ("ddpm:100:1", {"sampler": "ddpm", "steps": 100, "w": 1.0, "guidance_interval": (0.0, float("inf"))}),
+        ("ddim:20:2:0.2:5", {"sampler": "ddim", "steps": 20, "w": 2.0, "guidance_interval": (0.2, 5.0)}),
+    ],
+)
+def test_a_setting_names_fields_of_the_sampling(setting, expected):
+    assert quality.parse_setting(setting) == expected
+
+
+@pytest.mark.parametrize("setting", ["ddpm", "ddpm:1:x", "ddpm:20:1:0.2", "ddpm:20:1:0.2:3:4", ""])
+def test_what_is_no_setting_is_refused(setting):
+    with pytest.raises(ValueError, match="`settings` must be sampler:steps:w"):
+        quality.parse_setting(setting)
+
+
+def test_the_machine_names_its_processor_as_a_report_does():
+    assert machine.describe().startswith(f"{processor()}, ")
+
+
+def test_memory_is_printed_in_mebibytes(small_preset):
+    done = run("benchmarks.memory", "--rows", "2", "--steps", "3", "--preset", str(small_preset))
+    peak, before = map(int, re.search(r"memory (\d+) MiB, of which (\d+) MiB before", done.stdout).groups())
+    assert 100 < before <= peak < 10_000 and done.stderr == ""
+
+
+def test_sampling_is_measured_for_each_batch_size(small_preset):
+    done = run(
+        "benchmarks.sampling", "--preset", str(small_preset), "--batches", "1", "4", "--seconds", "0", "--no-cold"
+    )
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", done.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == ["1", "4"] and all(float(row[1]) > 0 for row in rows)
+
+
+def test_training_is_measured_as_a_bare_step_and_in_fit():
+    model, batches = (
+        training.build(training.CONFIGS["report"](), precision="float32", xla=False),
+        training.batches(8, 4),
+    )
+    before = model.network.get_weights()[0].copy()
+    fit, bare = training.seconds_of_fit(model, batches), training.seconds_of_step(model, batches, xla=False)
+    assert fit > 0 and bare > 0
+    assert int(model.optimizer.iterations) == 16 and not np.array_equal(before, model.network.get_weights()[0])
+
+
+def test_an_error_of_a_benchmark_is_one_line():
+    done = run("benchmarks.quality", "--preset", "nothing")
+    assert done.returncode == 2 and done.stderr.startswith("error: `preset` must be")
+    assert len(done.stderr.splitlines()) == 1

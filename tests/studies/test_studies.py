@@ -1,0 +1,270 @@
+"""Studies: the page agrees with the files, rows are comparable, and a study continues where it stopped."""
+
+import copy
+import dataclasses
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_ddpm import data, presets
+from keras_ddpm.config import TrainingConfig
+from keras_ddpm.noise import split_seed
+from studies import arms, claims, configuration, guidance, page, steps, study
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def results():
+    return page.read()
+
+
+def config(name):
+    return arms.configuration(name, study.Options())
+
+
+def differences(one, other):
+    """Names of the fields in which two configurations differ, sampling's and those of the pictures apart."""
+    parts = [(getattr(one, part), getattr(other, part)) for part in ("data", "network", "diffusion", "training")]
+    pairs = [(field.name, a, b) for a, b in parts for field in dataclasses.fields(a)]
+    return {name for name, a, b in pairs if getattr(a, name) != getattr(b, name)} - {"grid_every", "evaluate_every"}
+
+
+def test_the_page_and_the_files_say_the_same(results):
+    assert page.PAGE.read_text() == page.render(results), "run: python -m studies.page"
+
+
+@pytest.mark.parametrize("name", page.STUDIES)
+def test_a_folder_of_results_shows_its_rows_and_pictures(name, results):
+    folder = study.RESULTS / name
+    readme = page.render_folder(name, results[name], page.pictures_of(folder))
+    assert (folder / "README.md").read_text() == readme, "run: python -m studies.page"
+    assert results[name]["command"] in readme
+    assert all(f"({picture.name})" in readme for picture in folder.iterdir() if picture.suffix in (".png", ".svg"))
+
+
+def test_every_study_and_folder_of_results_is_in_the_index():
+    index = (study.RESULTS.parent / "README.md").read_text()
+    assert {path.name for path in study.RESULTS.iterdir()} == set(page.STUDIES)
+    assert all(f"](results/{name}/" in index and f"studies.{name}" in index for name in page.STUDIES)
+
+
+def test_the_page_shows_pictures_that_are_there():
+    shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", page.PAGE.read_text())
+    assert len(shown) > 10
+    assert not [name for name in shown if not (page.PAGE.parent / name).exists()]
+
+
+def test_a_changed_figure_changes_the_page_and_the_verdict(results):
+    changed = copy.deepcopy(results)
+    for row in changed["recognition"]["rows"].values():
+        row["forward"]["values"]["gone_at"] = 0.55
+    assert page.render(changed) != page.render(results)
+    verdicts = {row["claim"]: row["holds"] for row in claims.table(changed)}
+    assert verdicts["a classifier's accuracy falls to chance at 50 to 60 % of the noise steps"] == "yes"
+
+
+def test_a_figure_that_is_missing_is_said_to_be_missing(results):
+    changed = copy.deepcopy(results)
+    changed["guidance"]["rows"] = {}
+    verdicts = {row["claim"]: row["holds"] for row in claims.table(changed)}
+    assert verdicts["guidance: above w = 7 samples are nearly identical"] == "not measured yet"
+
+
+@pytest.mark.parametrize("name", sorted(set(arms.CAUSES) - {"its_configuration", "all", "all_v"}))
+def test_a_cause_is_one_change(name):
+    assert len(differences(config(name), config("its_configuration"))) == 1
+
+
+@pytest.mark.parametrize("name", arms.ABLATIONS)
+def test_an_ablation_is_one_change_of_the_mended_model(name):
+    assert len(differences(config(name), config("all_v"))) == 1
+
+
+def test_all_rows_of_a_table_are_trained_alike():
+    short = [config(name).training for name in arms.SHORT]
+    assert len({(t.epochs, t.batch_size, t.learning_rate, t.seed) for t in short}) == 1
+    assert config("report").training.epochs >= 30
+    short = {"report": "its_configuration"} | {f"{name}_long": name for name in ("scaled_linear", "all")}
+    assert set(short) == set(arms.LONG)
+    assert all(differences(config(long), config(name)) == {"epochs"} for long, name in short.items())
+    assert differences(config("cosine_v_seed1"), config("cosine_v")) == {"seed"}
+
+
+def test_a_study_does_only_what_is_left_to_do(tmp_path):
+    options, done = study.Options(out=tmp_path), []
+
+    def work(value):
+        done.append(value)
+        return {"value": np.float32(value), "nothing": float("nan")}
+
+    study.Results("steps", options, n=3).row("a", work, 1)
+    again = study.Results("steps", options, n=3)
+    again.row("a", work, 1)
+    again.row("b", work, 2)
+    assert done == [1, 2]
+    rows = json.loads((tmp_path / "steps" / "rows.json").read_text())["rows"]
+    assert rows["a"]["value"] == 1 and rows["a"]["nothing"] is None and rows["b"]["machine"]
+
+
+def test_rows_of_other_settings_are_not_lost(tmp_path):
+    study.Results("steps", study.Options(out=tmp_path), n=3).row("a", dict)
+    before = (tmp_path / "steps" / "rows.json").read_bytes()
+    for options, n in [(study.Options(out=tmp_path), 4), (study.Options(out=tmp_path, dataset="other.npz"), 3)]:
+        with pytest.raises(ValueError, match="other settings"):
+            study.Results("steps", options, n=n)
+    assert (tmp_path / "steps" / "rows.json").read_bytes() == before
+
+
+def test_a_file_says_the_flags_that_made_it(tmp_path):
+    options = study.Options(out=tmp_path, quick=True, preset="report")
+    assert study.Results("steps", options).content["command"] == "python -m studies.steps --quick --preset report"
+
+
+@pytest.mark.parametrize(
+    "losses, expected",
+    [([], False), ([3, 2], False), ([3, 2, 1], True), ([1, 2], False), ([1, 2, 2], True)],
+    ids=["none", "going on", "all epochs", "patient", "out of patience"],
+)
+def test_a_training_has_ended_after_its_epochs_or_its_patience(losses, expected):
+    training = TrainingConfig(epochs=3 if losses == [3, 2, 1] else 9, stop_patience=2)
+    assert arms.ended([{"val_loss": loss} for loss in losses], training) is expected
+
+
+def test_a_row_whose_training_is_missing_is_left_out(tmp_path):
+    results = study.Results("steps", study.Options(out=tmp_path))
+    assert results.row("untrained", lambda: None) is None
+    assert not results.path.exists() and "untrained" not in results.content["rows"]
+
+
+def test_nothing_is_trained_for_rows_that_are_there(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(arms, "train", lambda name, options: trained.append(name))
+    options = study.Options(out=tmp_path)
+    results = study.Results("configuration", options)
+    results.content["rows"] = {f"{name} w={w}": {} for name in configuration.SETTINGS for w in (3, 1)}
+    del results.content["rows"]["film w=1"]
+    configuration.measure_all(results, configuration.SETTINGS, None, options)
+    assert trained == ["film"] and not results.path.exists()
+
+
+def test_the_grids_of_a_training_are_kept_by_epoch(tmp_path):
+    (tmp_path / "grids").mkdir()
+    for epoch in (3, 6, 9):
+        (tmp_path / "grids" / f"epoch_{epoch:03d}.png").write_bytes(bytes([epoch]))
+    results = study.Results("configuration", study.Options(out=tmp_path))
+    configuration.keep_grids(results, tmp_path)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "configuration").iterdir()}
+    assert kept == {"epoch_3.png": b"\x03", "epoch_6.png": b"\x06"}
+
+
+@pytest.mark.parametrize("precision, expected", [(0.0, "yes"), (0.3, "in part"), (0.9, "no")])
+def test_what_lies_far_from_real_digits_is_called_unlike_them(precision, expected):
+    assert page.unlike_real({"precision": precision}) == expected
+
+
+def test_rows_of_several_seeds_are_compared_by_how_seeds_differ():
+    one, other = ([{"recall": value, "name": "x"} for value in values] for values in ((0.9, 0.8), (0.5, 0.6)))
+    assert page.average(one) == {"recall": pytest.approx(0.85)}
+    assert page.apart(one, other, "recall") == "+30.0 points (more than seeds differ)"
+    assert page.apart(other, [{"recall": 0.6}], "recall") == "-5.0 points (less than seeds differ)"
+    with pytest.raises(ValueError, match="no rows"):
+        page.spread([], "recall")
+
+
+def test_what_is_not_of_one_row_is_kept(tmp_path):
+    options = study.Options(out=tmp_path)
+    study.Results("guidance", options, n=3).note("w_of_digit", np.float32([1.5, 2]))
+    again = study.Results("guidance", options, n=3)
+    again.row("a", dict)
+    assert json.loads((tmp_path / "guidance" / "rows.json").read_text())["w_of_digit"] == [1.5, 2.0]
+
+
+def test_an_error_of_a_study_is_one_line():
+    command = [sys.executable, "-m", "studies.steps", "--quick", "--preset", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: `preset` must be")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_default_model_with_a_w_for_each_digit_is_refused_before_any_work():
+    options = study.Options(preset="mnist_w_of_digit")
+    with pytest.raises(ValueError, match="`preset` must have one w for all digits"):
+        options.model()
+
+
+def test_an_arm_learns_from_the_training_split_and_is_validated_on_test_images(tmp_path, monkeypatch):
+    called, sizes = {}, {"train": 7, "test": 5}
+    splits = {name: data.Dataset(np.full((n, 28, 28, 1), n), np.zeros(n), 10) for name, n in sizes.items()}
+    monkeypatch.setattr(arms.data, "load", lambda dataset, split: splits[split])
+    monkeypatch.setattr(arms.keras_ddpm, "train", lambda config, out, **given: called.update(given))
+    arms.train("cosine", study.Options(runs=tmp_path))
+    assert called["data"] is splits["train"] and called["num_classes"] == 10
+    assert np.array_equal(called["validation"][0], splits["test"].images)
+
+
+def test_drawing_from_the_noise_of_the_seeds_is_sampling(small_preset):
+    generator, digit, seeds = presets.load_preset(small_preset), np.array([3, 0, 7]), np.array([5, 6, 2**40])
+    x_T = np.asarray(generator.noise(split_seed(seeds), 0))
+    w = np.full(3, 2.0, "float32")
+    drawn = configuration.draw_from(generator, x_T, digit, w, seeds)
+    np.testing.assert_allclose(drawn, generator.sample(digit, w, seeds)["image"], atol=2e-4)
+    assert np.abs(configuration.draw_from(generator, x_T[::-1], digit, w, seeds) - drawn).max() > 0.01
+
+
+def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
+    import shutil
+
+    folder = shutil.copytree(small_preset, tmp_path / "cosine")
+    (folder / "state.weights.h5").touch()
+    with pytest.raises(ValueError, match="another configuration"):
+        arms.train("cosine", study.Options(runs=tmp_path))
+
+
+def test_the_matched_start_has_the_moments_of_the_noised_images():
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (4000, 3, 3, 1)) * np.linspace(0.2, 1, 9).reshape(3, 3, 1)
+    noise = random.standard_normal((2, *images.shape))
+    alpha, sigma = 0.6, 0.8
+    exact = configuration.marginal(images, images, alpha, sigma, noise[0])
+    matched = configuration.matched(images, images, alpha, sigma, noise[1])
+    np.testing.assert_allclose(matched.mean(axis=0), exact.mean(axis=0), atol=0.06)
+    np.testing.assert_allclose(matched.std(axis=0), exact.std(axis=0), rtol=0.06)
+    assert abs(np.corrcoef(matched[:, 0, 0, 0], images[:, 0, 0, 0])[0, 1]) < 0.06  # it holds no image
+
+
+@pytest.mark.parametrize("w, interval, expected", [(1.0, None, 5), (3.0, None, 10), (3.0, (1e6, 1e7), 5)])
+def test_calls_count_what_the_network_is_asked(small_preset, w, interval, expected):
+    sampling = dataclasses.replace(presets.read_config(small_preset)[0].sampling, w=w, guidance_interval=interval)
+    generator = presets.load_preset(small_preset, **vars(sampling))
+    assert steps.calls(generator, sampling) == expected
+
+
+def test_each_digit_gets_the_smallest_of_the_best():
+    def row(*right):
+        return [{"accuracy_of_digit": list(right)}]
+
+    sweep = {0.0: row(1, 1, 1), 1.0: row(0.5, 1, 0.9), 2.0: row(0.9, 1, 0.8), 3.0: row(0.9, 1, 1)}
+    assert guidance.best_w(sweep).tolist() == [2.0, 1.0, 3.0]
+
+
+def test_the_preset_with_a_w_for_each_digit_has_those_that_were_chosen(results):
+    (one, *_), (many, *_) = presets.read_config("mnist"), presets.read_config("mnist_w_of_digit")
+    assert many.sampling.w == tuple(results["guidance"]["w_of_digit"]) and many.sampling.guidance_interval is None
+    assert presets.weights_file("mnist_w_of_digit") == presets.weights_file("mnist")
+    same = {"w": one.sampling.w, "guidance_interval": one.sampling.guidance_interval}
+    assert dataclasses.replace(many, name="mnist", sampling=dataclasses.replace(many.sampling, **same)) == one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", page.STUDIES)
+def test_a_quick_study_runs_and_writes(name, tmp_path):
+    command = [sys.executable, "-m", f"studies.{name}", "--quick", "--out", str(tmp_path)]
+    subprocess.run([*command, "--runs", "runs/quick"], check=True, cwd=ROOT)
+    content = json.loads((tmp_path / name / "rows.json").read_text())
+    assert content["rows"] and content["command"] == f"python -m studies.{name} --quick"

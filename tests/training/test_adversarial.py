@@ -1,0 +1,175 @@
+"""Laws of adversarial tuning: whose gradient goes where, later calls, wrong labels, and its resumption."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomise
+from keras import ops
+from test_ddpm import DIFFUSION, JAX, fit, new_network, toy_data
+
+from keras_ddpm import samplers
+from keras_ddpm.conditions import Scalar
+from keras_ddpm.networks.discriminator import Discriminator
+from keras_ddpm.networks.unet import UNet
+from keras_ddpm.training.adversarial import AdversarialTuning
+from keras_ddpm.training.backends import input_gradient
+
+pytestmark = pytest.mark.neutral
+
+
+def new_model(*, seed=0, learning_rate=1e-3, **settings):
+    keras.utils.set_random_seed(seed)
+    model = AdversarialTuning(new_network(), DIFFUSION, seed=seed, **settings)
+    optimizer = keras.optimizers.AdamW(learning_rate, beta_1=0.0, beta_2=0.95)
+    model.compile(optimizer=optimizer, jit_compile=JAX)
+    randomise(model.network, scale=0.1)
+    model.ema_network.set_weights(model.network.get_weights())
+    return model
+
+
+def real(n=16):
+    images, labels = toy_data(n)
+    return images.astype("float32") / 127.5 - 1, labels
+
+
+def dense(gradient):
+    """An array, also of TensorFlow's sparse gradient of an embedding."""
+    if not hasattr(gradient, "indices"):
+        return np.asarray(gradient)
+    full = np.zeros(gradient.dense_shape, "float32")
+    np.add.at(full, np.asarray(gradient.indices), np.asarray(gradient.values))
+    return full
+
+
+def test_a_label_projects_the_features_of_one_pass():
+    judge = Discriminator((8, 8, 1), 3)
+    judge.build()
+    x, labels = real(6)
+    features = judge.features(x)
+    assert features.shape == (6, 128)
+    np.testing.assert_allclose(judge(x, labels), judge.score(features, labels), atol=1e-6)
+    assert np.abs(np.asarray(judge(x, labels) - judge(x, (labels + 1) % 3))).min() > 0
+    twin = Discriminator.from_config(judge.get_config())
+    twin.build()
+    twin.set_weights(judge.get_weights())
+    np.testing.assert_allclose(twin(x, labels), judge(x, labels), atol=1e-6)
+
+
+def test_the_gradient_of_the_images_is_that_of_finite_differences():
+    judge = Discriminator((8, 8, 1), 3)
+    judge.build()
+    x, labels = real(4)
+    slope, values, rest = input_gradient(lambda images: (judge(images, labels), 5), ops.convert_to_tensor(x))
+    step = 1e-2 * np.random.default_rng(0).standard_normal(x.shape).astype("float32")
+    expected = (np.asarray(judge(x + step, labels)) - np.asarray(judge(x - step, labels))) / 2
+    np.testing.assert_allclose(np.sum(np.asarray(slope) * step, axis=(1, 2, 3)), expected, rtol=2e-2, atol=1e-5)
+    np.testing.assert_allclose(values, judge(x, labels), atol=1e-6)
+    assert rest == 5
+
+
+def test_each_network_follows_its_own_loss():
+    """One pass through both gives the gradients that two losses would, each written as in the paper."""
+    model, (x_0, label) = new_model(renoised=0.0, noised=0.0, mismatch=0.0, gamma=0.3, calls=(1,)), real()
+    label = ops.convert_to_tensor(label)
+    eps = ops.convert_to_tensor(np.random.default_rng(0).standard_normal(x_0.shape).astype("float32"))
+    x_0 = ops.convert_to_tensor(x_0)
+
+    def fakes(*args, **kwargs):
+        return model.first(model.network, eps, label), ops.zeros((0,))
+
+    def generator():
+        shown = ops.clip(fakes()[0], -1.0, 1.0)
+        overshoot = 0.05 * ops.mean(ops.sum(ops.square(fakes()[0] - shown), axis=(1, 2, 3)))
+        margin = model.discriminator(x_0, label) - model.discriminator(shown, label)
+        return ops.mean(ops.softplus(margin)) + overshoot, None
+
+    def discriminator():
+        shown = ops.stop_gradient(ops.clip(fakes()[0], -1.0, 1.0))
+        slopes, scores = [], []
+        for images in (x_0, shown):
+            slope, score, _ = input_gradient(lambda x: (model.discriminator(x, label), 0), images)
+            slopes.append(ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3))))
+            scores.append(score)
+        return ops.mean(ops.softplus(scores[1] - scores[0])) + 0.15 * sum(slopes), None
+
+    ours, theirs = model.network.trainable_variables, model.discriminator.trainable_variables
+    expected = [*model.gradients(generator, ours)[0], *model.gradients(discriminator, theirs)[0]]
+    model.call = fakes
+    found, _ = model.gradients(lambda: model.game(x_0, label), [*ours, *theirs])
+    found, expected = ([dense(gradient) for gradient in gradients] for gradients in (found, expected))
+    assert max(np.abs(gradient).max() for gradient in expected) > 1e-3
+    for variable, ours, theirs in zip(model.trainable_variables, found, expected):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-3, err_msg=variable.path)
+
+
+def test_later_calls_start_at_the_times_of_the_sampler():
+    model, (x_0, label) = new_model(renoised=0.25, noised=0.25), real()
+    seen, predict = [], model.network.call
+
+    def watched(x_t, t, condition, training=None):
+        seen.append((np.asarray(x_t), np.asarray(t)))
+        return predict(x_t, t, condition, training=training)
+
+    model.network.call = watched
+    fakes, distances = model.call(x_0, label)
+    (first, once), (x_t, t) = seen
+    assert fakes.shape == x_0.shape and distances.shape == (4,) and len(first) == 4 and np.all(once == 1)
+    later = [samplers.consistency_times(n, DIFFUSION.schedule)[1:] for n in (2, 4)]
+    assert set(t[:8]) == set(np.concatenate(later).astype("float32")) and np.all(t[8:] == 1)
+    alpha, sigma = DIFFUSION.schedule(t[4:8].astype("float64"))
+    noise = (x_t[4:8] - alpha[:, None, None, None] * x_0[4:8]) / sigma[:, None, None, None]  # of the real images
+    assert abs(noise.std() - 1) < 0.2 and abs(noise.mean()) < 0.2
+
+
+def test_a_wrong_label_is_told_from_the_right_one():
+    """Half of the square is white, which half is the label: the discriminator learns what the labels mean."""
+    images = np.full((30, 8, 8, 1), -1, "float32")
+    labels = np.arange(30, dtype="int32") % 3
+    images[labels == 0, :4], images[labels == 1, 4:], images[labels == 2, :, :4] = 1, 1, 1
+    margins = {}
+    for mismatch in (0.0, 1.0):
+        model = new_model(mismatch=mismatch, learning_rate=1e-3)
+        model.fit(images, labels, batch_size=30, epochs=60, verbose=0)
+        right, wrong = (np.asarray(model.discriminator(images, (labels + shift) % 3)) for shift in (0, 1))
+        margins[mismatch] = np.mean(right - wrong)
+    assert margins[1.0] > 1 and margins[1.0] > 2 * margins[0.0]
+
+
+def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
+    """Both networks, the moments of both, the average and the random state."""
+    (tmp_path / "unbroken").mkdir()
+    unbroken, part, rest = (new_model() for _ in range(3))
+    fit(unbroken, tmp_path / "unbroken", epochs=4, resume=False)
+    fit(part, tmp_path, epochs=2, resume=False)
+    randomise(rest.network)
+    randomise(rest.discriminator)
+    keras.utils.set_random_seed(123)
+    fit(rest, tmp_path, epochs=4, resume=True)
+    moments = [variable for variable in rest.optimizer.variables if "discriminator" in variable.path]
+    assert moments
+    for ours, theirs in zip(
+        rest.variables + rest.optimizer.variables, unbroken.variables + unbroken.optimizer.variables
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5, err_msg=ours.path)
+
+
+def test_the_validation_loss_is_of_the_average_and_fixed_noise():
+    model, (x_0, label) = new_model(), real()
+    eps = np.random.default_rng(0).standard_normal(x_0.shape).astype("float32")
+    data = ((x_0, label, np.ones(16, "float32"), eps),)
+    losses = [model.evaluate(*data, verbose=0, return_dict=True)["loss"] for _ in range(2)]
+    assert losses[0] == losses[1]
+    randomise(model.ema_network)
+    assert model.evaluate(*data, verbose=0, return_dict=True)["loss"] != losses[0]
+
+
+@pytest.mark.parametrize("settings", [{"gamma": -1}, {"renoised": 0.7, "noised": 0.7}, {"anchor": -0.1}])
+def test_weights_and_shares_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match="must be at least 0"):
+        new_model(**settings)
+
+
+def test_a_network_without_a_label_is_refused():
+    network = UNet((8, 8, 1), {"thickness": Scalar(0.0, 1.0)}, widths=(8,), depths=(1,), attention=(False,), groups=4)
+    with pytest.raises(ValueError, match="whose only condition is a label"):
+        AdversarialTuning(network, DIFFUSION)
