@@ -26,7 +26,7 @@ from keras_ddpm import presets, runtimes
 from keras_ddpm.runtimes import engines, files
 
 BATCHES = (1, 16, 256)
-SECONDS = 4.0
+SECONDS = 2.0
 
 
 def middle(call):

@@ -182,7 +182,7 @@ class Generator(keras.Model):
     def image(self, digit: Any, w: Any, seed: Any, **others) -> np.ndarray:
         """Draw one image as uint8, by a graph of its own, which XLA compiles if the steps are few.
 
-        XLA takes some seconds once; then a call costs about two thirds of the other graph's (see docs/runtimes.md).
+        XLA takes some seconds once; then a call costs about three quarters of the other graph's (see docs/runtimes.md).
 
         Args:
             digit, w, seed, **others: One of each; see `sample`.

@@ -6,8 +6,8 @@ and noise are a few lines of NumPy over a table of numbers (`steps.py`). That is
 - One file draws with any sampler, any number of steps and any w, as the network itself does.
 - Random operations, `while` and `cond` never reach a converter; each of the three knows another subset of them.
 - The batch is static, since LiteRT's fast kernels (XNNPACK) switch themselves off on dynamic shapes. It is one, since
-  rows one after the other are faster on a CPU than a batch of 16 (the activations of one row stay in the cache), and
-  a picture is then the same in any batch, bit for bit. Cores share the rows of a batch.
+  rows one after the other take no longer than a batch of 16 (the activations of one row stay in the cache), and the
+  network then computes the same for a row in any batch. Cores share the rows.
 """
 
 from keras_ddpm.runtimes.drawer import Drawer, load
