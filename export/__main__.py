@@ -3,12 +3,17 @@
 python -m export --preset mnist --out models/ddpm
 python -m export verify models/ddpm
 python -m export verify --hash-only models/ddpm
+
+And as a file for a smaller runtime, which `keras_ddpm.sample(..., runtime="litert")` reads:
+
+python -m export --format litert
 """
 
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 import tyro
 
@@ -16,16 +21,20 @@ from keras_ddpm.cli import interrupt
 from keras_ddpm.cli.run import run
 
 PROGRAM = f"python -m {__package__}"
+DEFAULT_OUT = pathlib.Path("models/ddpm")
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Write the next numbered version of a model, complete and verified, or not at all."""
 
+    format: Literal["savedmodel", "litert", "onnx", "openvino"] = "savedmodel"
+    """savedmodel for servers; the others for one runtime without TensorFlow, see docs/runtimes.md."""
     preset: str = "mnist"
     """Name of a shipped preset, or a folder written by train.py."""
-    out: pathlib.Path = pathlib.Path("models/ddpm")
-    """Folder of the model; the version becomes a folder in it."""
+    out: pathlib.Path | None = None
+    """Folder of the model; the version becomes a folder in it. Default: models/ddpm. For the other formats, a folder
+    that needs no other file to draw. Default: beside the preset's weights."""
     sampler: str | None = None
     """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's own, as for the next two."""
     steps: int | None = None
@@ -40,16 +49,19 @@ class Export:
     """Compile the loop with XLA; the server must then be started with --xla_cpu_compilation_enabled (or gpu)."""
 
     def run(self) -> None:
+        sampling = {"sampler": self.sampler, "steps": self.steps, "w": self.w}
+        if self.format != "savedmodel":
+            self._run_format(sampling)
+            return
         from .session import check_installed
 
         check_installed()
         interrupt.advise(lambda: "No version was written.")
         from .savedmodel import export
 
-        sampling = {"sampler": self.sampler, "steps": self.steps, "w": self.w}
         version = export(
             self.preset,
-            self.out,
+            DEFAULT_OUT if self.out is None else self.out,
             sampling=sampling,
             every=self.every,
             xla=self.xla,
@@ -57,6 +69,15 @@ class Export:
             notify=notify,
         )
         print(version)
+
+    def _run_format(self, sampling: dict) -> None:
+        if self.xla or self.if_changed or self.every != Export.every:
+            raise ValueError("`every`, `xla` and `if_changed` are for `format` savedmodel alone")
+        interrupt.advise(lambda: "No file was written.")
+        from .formats import check_format, export
+
+        check_format(self.format)
+        print(export(self.preset, self.format, out=self.out, sampling=sampling, notify=notify))
 
 
 @dataclasses.dataclass(frozen=True)

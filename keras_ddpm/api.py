@@ -15,6 +15,7 @@ def sample(
     sampler=None,
     steps=None,
     preset="mnist",
+    runtime: str | None = None,
     progress=None,
     return_seeds: bool = False,
 ) -> Any:
@@ -31,6 +32,8 @@ def sample(
         sampler: One of `samplers.SAMPLERS`, such as "ddpm" or "ddim"; None: the preset's own.
         steps: Number of steps, 1 ... T; None: the preset's own.
         preset: Name of a shipped preset, or a folder written by train.py.
+        runtime: None draws with Keras and TensorFlow (or JAX); "litert", "onnx" or "openvino" without importing them,
+            from the file that `python -m export --format` has written beside the weights (see docs/runtimes.md).
         progress: Called with the number of images drawn after each batch.
         return_seeds: Whether to return the seeds too, which draw the same images again.
 
@@ -40,7 +43,8 @@ def sample(
         the images and their seeds, int64 of the same leading shape.
 
     Raises:
-        ValueError: before any work is done, for a digit, w, seed, sampler, steps or preset that cannot be used.
+        ValueError: before any work is done, for a digit, w, seed, sampler, steps, preset or runtime that cannot be
+            used: one that is not installed, or has no file of this preset.
         RuntimeError: inside a graph being traced, where the seeds would be frozen; call a `Generator` there.
 
     Example:
@@ -49,33 +53,79 @@ def sample(
         >>> keras_ddpm.sample([3, 3, 7], w=2.0, seed=[1, 2, 3]).shape
         (3, 28, 28)
     """
-    settings, image_shape, num_classes = presets.read_config(preset)
+    settings, image_shape, num_classes = _settings(preset)
     if settings.sampling.guidance == "none":
         check_baked_w(w, settings.sampling.w)
     presets.with_sampling(settings, sampler=sampler, steps=steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
-    from keras_ddpm.data import to_uint8
+    generator = load(preset, sampler, steps, runtime)
+    if digit.ndim:
+        images = generator.images(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
+    else:
+        images = generator.image(digit[()], w[()], seed[()])
+        if progress:
+            progress(1)
+    H, W, C = image_shape
+    images = images.reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
+    return (images, seed) if return_seeds else images
+
+
+def load(preset, sampler, steps, runtime: str | None) -> Any:
+    """The `Generator` or `runtimes.Drawer` that `sample` draws with; kept until the preset's files change."""
+    return _generator(preset, sampler, steps) if runtime is None else _drawer(preset, sampler, steps, runtime)
+
+
+def _settings(preset):
+    """What `presets.read_config` returns, kept until the file changes."""
+    file = presets.find(preset) / "config.json"
+    return _read(file.resolve(), file.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(file, stamp):
+    return presets.read_config(file.parent)
+
+
+def _generator(preset, sampler, steps):
     from keras_ddpm.generator import Generator
 
     if not Generator.eager():
         raise RuntimeError(
             "`sample` cannot be traced: its seeds would freeze in the graph. Call `load_preset(...)(inputs)` there."
         )
-    generator = _generator(preset, sampler, steps)
-    drawn = generator.sample(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
-    H, W, C = image_shape
-    images = to_uint8(drawn["image"]).reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
-    return (images, seed) if return_seeds else images
-
-
-def _generator(preset, sampler, steps):
     folder = presets.find(preset)
-    files = (folder / "config.json", presets.weights_file(folder))
-    stamp = tuple(file.stat().st_mtime_ns for file in files if file.exists())
-    return _cached(folder.resolve(), sampler, steps, stamp)
+    return _cached(folder.resolve(), sampler, steps, _stamp(folder))
+
+
+def _drawer(preset, sampler, steps, runtime):
+    from keras_ddpm import runtimes
+
+    folder = presets.find(preset)
+    file = runtimes.description(folder, runtime)
+    stamp = (*_stamp(folder), file.stat().st_mtime_ns if file.exists() else None)
+    return _cached_drawer(folder.resolve(), sampler, steps, runtime, stamp)
+
+
+def _stamp(folder):
+    """Changes when a file of the preset does."""
+    config = (folder / "config.json").stat().st_mtime_ns
+    weights = _weights_file(folder.resolve(), config)
+    return config, weights.stat().st_mtime_ns if weights.exists() else None
+
+
+@functools.lru_cache(maxsize=8)
+def _weights_file(folder, stamp):
+    return presets.weights_file(folder)
 
 
 @functools.lru_cache(maxsize=8, typed=True)
 def _cached(preset, sampler, steps, stamp):
     """A loaded generator is kept until its files change."""
     return presets.load_preset(preset, sampler=sampler, steps=steps)
+
+
+@functools.lru_cache(maxsize=8, typed=True)
+def _cached_drawer(preset, sampler, steps, runtime, stamp):
+    from keras_ddpm import runtimes
+
+    return runtimes.load(preset, runtime, sampler=sampler, steps=steps)

@@ -5,8 +5,12 @@ from collections.abc import Callable
 import keras
 
 
-def compiled(function: Callable) -> Callable:
+def compiled(function: Callable, *, xla: bool = False) -> Callable:
     """The function, compiled when it is first called: a graph for all batch sizes on TensorFlow, one for each on JAX.
+
+    Args:
+        function: Of tensors, and of structures of them.
+        xla: Whether XLA compiles TensorFlow's graph, which then serves one batch size only. (JAX always has it.)
 
     Raises:
         RuntimeError: for another backend.
@@ -20,4 +24,4 @@ def compiled(function: Callable) -> Callable:
         raise RuntimeError(f"This needs KERAS_BACKEND tensorflow or jax. Received: {backend!r}")
     import tensorflow as tf
 
-    return tf.function(function, reduce_retracing=True)
+    return tf.function(function, reduce_retracing=not xla, jit_compile=True if xla else None)

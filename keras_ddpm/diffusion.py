@@ -1,7 +1,7 @@
 """The diffusion: a noise schedule, and what the network predicts.
 
     x_t = alpha_t x_0 + sigma_t eps
-    y   = p_t x_0 + q_t eps             what the network predicts for x_t, see `PREDICTIONS`
+    y   = p_t x_0 + q_t eps             what the network predicts for x_t, see `algebra.PREDICTIONS`
 
 x_t and y determine x_0 and eps, whatever alpha_t and sigma_t are:
 
@@ -15,21 +15,14 @@ import warnings
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
+from keras_ddpm.algebra import PREDICTIONS
+from keras_ddpm.algebra import posterior as posterior
 from keras_ddpm.config import choose
 from keras_ddpm.schedules import SCHEDULES, Discrete, Schedule, flow_matching, levels, snap, terminal_snr
 from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.types import Tensor
-
-PREDICTIONS: dict[str, Callable] = {
-    "eps": lambda alpha_t, sigma_t: (0.0, 1.0),
-    "x0": lambda alpha_t, sigma_t: (1.0, 0.0),
-    "v": lambda alpha_t, sigma_t: (-sigma_t, alpha_t),
-    "velocity": lambda alpha_t, sigma_t: (-1.0, 1.0),
-}
-"""(p_t, q_t) of y = p_t x_0 + q_t eps, from alpha_t and sigma_t."""
 
 MAX_TERMINAL_SNR = 0.01
 
@@ -155,35 +148,6 @@ class Diffusion:
         table, weighting = config["schedule"], deserialize(config["weighting"])
         schedule = Discrete(table["alpha_bar"]) if "alpha_bar" in table else deserialize(table)
         return cls(schedule, config["prediction"], weighting=weighting)
-
-
-def posterior(
-    alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The Gaussian q(x_s | x_t, x_0), s < t, as coefficients of its mean and its variance.
-
-    mean = a x_t + b x_0,  a = alpha_ts sigma_s^2 / sigma_t^2,  b = alpha_s sigma_ts^2 / sigma_t^2,
-    variance = sigma_ts^2 sigma_s^2 / sigma_t^2,  alpha_ts = alpha_t / alpha_s,
-    sigma_ts^2 = sigma_t^2 - alpha_ts^2 sigma_s^2
-
-    Args:
-        alpha_t, sigma_t: Arrays or floats, at the noisier time.
-        alpha_s, sigma_s: The same at the cleaner time; 1 and 0 for the clean image.
-
-    Returns:
-        a, b, variance: float64, like the arguments.
-
-    Reference: DDPM, arXiv 2006.11239, eq. 6 and 7 (there s = t - 1 and alpha^2 + sigma^2 = 1); Kingma et al., arXiv
-    2107.00630, appendix A.2 (any alpha, sigma).
-    """
-    alpha_t, sigma_t, alpha_s, sigma_s = (np.asarray(a, "float64") for a in (alpha_t, sigma_t, alpha_s, sigma_s))
-    alpha_ts = alpha_t / alpha_s
-    variance_ts = sigma_t**2 - alpha_ts**2 * sigma_s**2
-    return (
-        alpha_ts * sigma_s**2 / sigma_t**2,
-        alpha_s * variance_ts / sigma_t**2,
-        variance_ts * sigma_s**2 / sigma_t**2,
-    )
 
 
 def _like_image(a):

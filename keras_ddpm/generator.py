@@ -19,13 +19,16 @@ from keras import ops
 from keras_ddpm import config, guidance, noise, samplers
 from keras_ddpm.compiled import compiled
 from keras_ddpm.conditions import Condition, nulls
+from keras_ddpm.data.pixels import to_uint8
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.sampling_request import check_conditions
-from keras_ddpm.serialization import PACKAGE, deserialize, serialize
+from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.types import Denoiser, Tensor
 
 MAX_BATCH = 256
 MAX_STATES = 16_384  # images held at once when the path is kept
+
+register(*samplers.SAMPLERS.values())
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -162,6 +165,38 @@ class Generator(keras.Model):
         """
         return self._batched(self.predict_on_batch, MAX_BATCH, digit, w, seed, progress=progress, **others)
 
+    def images(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> np.ndarray:
+        """Draw images as uint8: noise, loop and conversion are one graph, called without the machinery of `predict`.
+
+        Args:
+            digit, w, seed, progress, **others: See `sample`.
+
+        Returns:
+            uint8 (N, H, W, C): `to_uint8` of what `sample` draws.
+
+        Raises:
+            ValueError: see `sampling_request.check_conditions`.
+        """
+        return self._batched(self._drawn_by("images"), MAX_BATCH, digit, w, seed, progress=progress, **others)
+
+    def image(self, digit: Any, w: Any, seed: Any, **others) -> np.ndarray:
+        """Draw one image as uint8, by a graph of its own, which XLA compiles if the steps are few.
+
+        XLA takes some seconds once; then a call costs about three quarters of the other graph's (see docs/runtimes.md).
+
+        Args:
+            digit, w, seed, **others: One of each; see `sample`.
+
+        Returns:
+            uint8 (H, W, C).
+
+        Raises:
+            ValueError: see `sampling_request.check_conditions`.
+        """
+        alone = "image" if self.steps <= samplers.UNROLLED else "images"
+        given = {name: [value] for name, value in others.items()}
+        return self._batched(self._drawn_by(alone), 1, [digit], [w], [seed], progress=None, **given)[0]
+
     def path(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> dict[str, np.ndarray]:
         """The way of each image: what `sample` draws, with every state it goes through.
 
@@ -241,9 +276,20 @@ class Generator(keras.Model):
             self._path_function = compiled(self._with_path)
         return self._path_function(batch)
 
+    def _drawn_by(self, name):
+        """The compiled function for "images", or for one "image" alone."""
+        if self._uint8_functions is None:
+            functions = {"images": compiled(self._as_uint8), "image": compiled(self._as_uint8, xla=True)}
+            self._uint8_functions = functions
+        return self._uint8_functions[name]
+
+    def _as_uint8(self, inputs):
+        return to_uint8(self.call(inputs)["image"])
+
     def _with_path(self, inputs):
         condition = {name: inputs[name] for name in self.conditions}
         x_T, x_s, x_0 = self.draw(condition, inputs["w"], inputs["key"], path=True)
         return {"image": x_s[-1], "x_T": x_T, "x_s": ops.swapaxes(x_s, 0, 1), "x_0": ops.swapaxes(x_0, 0, 1)}
 
     _path_function: Callable | None = None
+    _uint8_functions: dict[str, Callable] | None = None

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from keras_ddpm import config as configuration
 from keras_ddpm.files import write_text
 from keras_ddpm.sampling_request import check_baked_w
-from keras_ddpm.weights import read_weights, without_seal
 
 if TYPE_CHECKING:
     from keras_ddpm.conditions import Condition
@@ -75,6 +74,8 @@ def weights_file(preset) -> pathlib.Path:
 
 def fingerprint(preset) -> str:
     """SHA-256 of a preset's weights file, as it was before it was sealed."""
+    from keras_ddpm.weights import without_seal
+
     return hashlib.sha256(without_seal(weights_file(preset).read_bytes())).hexdigest()
 
 
@@ -131,6 +132,8 @@ def load_network(preset="mnist") -> "UNet":
     Raises:
         ValueError: for an unknown preset, or weights of another architecture.
     """
+    from keras_ddpm.weights import read_weights
+
     network = build_network(*read_config(preset), dtype="float32")
     read_weights(network, weights_file(preset))
     return network

@@ -6,6 +6,7 @@ x_0 is the denoiser's estimate at t, x_0' the one before it. A sampler is a func
 and d for all its steps, in float64, from alpha and sigma at the times it visits. It knows nothing of labels, guidance
 or networks, and does not ask for alpha^2 + sigma^2 = 1.
 Once x_0 is clipped to the range of images no schedule makes it explode: a and b come from the posterior's mean.
+Only the loop needs Keras, and imports it: `runtimes/` computes the same columns without.
 """
 
 import functools
@@ -13,12 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from keras_ddpm.diffusion import posterior
+from keras_ddpm.algebra import posterior
 from keras_ddpm.schedules import Schedule, levels
-from keras_ddpm.serialization import register
 from keras_ddpm.types import Denoiser, Tensor
+
+UNROLLED = 4
+"""Up to this many steps the loop is written out in the graph, without a `while`."""
+
 
 FINE = 10_000  # times among which to look in a continuous schedule
 TINY = 1e-6
@@ -135,8 +138,6 @@ SAMPLERS: dict[str, Sampler] = {
     "dpm_solver_pp_2m_sde": dpm_solver_pp_2m_sde,
 }
 
-register(*SAMPLERS.values())
-
 
 def trailing_times(steps: int, *, levels: int | None = None) -> np.ndarray:
     """`steps` times from 1 downwards, evenly spaced, so that the last step ends at 0.
@@ -231,6 +232,10 @@ def loop(denoise: Denoiser, x_T: Tensor, times: np.ndarray, columns: np.ndarray,
     stochastic = bool(np.any(columns[:, 3]))
     if stochastic and noise is None:
         raise ValueError("This sampler adds noise in its steps: `noise` must be a function of the step. Received: None")
+    if len(columns) <= UNROLLED and not path:
+        return _unrolled(denoise, x_T, times, columns, noise)
+    from keras import ops
+
     times, table = (ops.convert_to_tensor(np.asarray(a, "float32")) for a in (times, columns))
 
     def step(i, state):
@@ -246,6 +251,18 @@ def loop(denoise: Denoiser, x_T: Tensor, times: np.ndarray, columns: np.ndarray,
     if path:
         return ops.scan(lambda state, i: (step(i, state),) * 2, start, ops.arange(len(columns)))[1]
     return ops.fori_loop(0, len(columns), step, start)[0]
+
+
+def _unrolled(denoise, x_T, times, columns, noise):
+    """The loop for few steps, without the terms whose column is zero."""
+    from keras import ops
+
+    x_t, before = x_T, None
+    for i, row in enumerate(np.asarray(columns, "float32").tolist()):
+        x_0 = denoise(x_t, ops.convert_to_tensor(np.float32(times[i])))
+        terms = [(row[0], x_t), (row[1], x_0), (row[2], before), (row[3], noise(i + 1) if row[3] else None)]
+        x_t, before = sum(factor * value for factor, value in terms if factor), x_0
+    return x_t
 
 
 def with_eta(sampler: Sampler, eta: float) -> Sampler:

@@ -64,7 +64,8 @@ def check_conditions(
     except ValueError as error:
         shapes = {name: array.shape for name, array in zip(names, arrays.values())}
         raise ValueError(f"{', '.join(f'`{n}`' for n in names)} must broadcast together. Received: {shapes}") from error
-    arrays.setdefault("seed", fresh_seeds(shape))
+    if seed is None:
+        arrays["seed"] = fresh_seeds(shape)
     dtypes = {"w": "float32", "seed": "int64"} | {name: kind.dtype for name, kind in conditions.items()}
     spread = {name: np.broadcast_to(array.astype(dtypes[name]), shape) for name, array in arrays.items()}
     return {name: spread[name] for name in conditions}, spread["w"], spread["seed"]

@@ -10,6 +10,7 @@ from conftest import randomise
 
 from keras_ddpm import config, guidance, noise, samplers, schedules
 from keras_ddpm.conditions import Label, Scalar
+from keras_ddpm.data import to_uint8
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.unet import UNet
@@ -173,3 +174,26 @@ def test_thresholds_and_samplers_come_by_name(small_preset):
     for field, value in (("sampler", "euler"), ("threshold", "soft"), ("guidance", "strong")):
         with pytest.raises(ValueError, match=f"`{field}` must be one of .* Received: '{value}'"):
             Generator.from_names(network, diffusion, dataclasses.replace(sampling, **{field: value}))
+
+
+@pytest.mark.parametrize("settings", [{}, {"steps": 1}, {"sampler": "dpm_solver_pp_2m_sde", "steps": 4}])
+def test_uint8_in_the_graph_is_the_sample_rounded_alone_and_in_any_batch(small_preset, settings):
+    generator = load_preset(small_preset, **settings)
+    expected = to_uint8(sampled(generator)).astype(int)
+    images = generator.images(DIGITS, WS, SEEDS)
+    assert images.dtype == np.uint8 and np.abs(images - expected).max() <= 1
+    for i in range(N):
+        alone = generator.image(int(DIGITS[i]), WS[i], int(SEEDS[i]))
+        assert alone.shape == (28, 28, 1) and np.abs(alone - expected[i]).max() <= 1
+        assert np.abs(generator.images(DIGITS[i : i + 1], WS[i], SEEDS[i : i + 1])[0] - expected[i]).max() <= 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counts TensorFlow's graphs")
+def test_two_traces_serve_every_batch_size_and_one_image_has_its_own(small_preset):
+    generator = load_preset(small_preset, steps=1)
+    for n in (1, 2, 5, 7):
+        generator.images(DIGITS[:n], WS[:n], SEEDS[:n])
+    for _ in range(2):
+        generator.image(3, 1.0, 1)
+    counts = {name: f.experimental_get_tracing_count() for name, f in generator._uint8_functions.items()}
+    assert counts == {"images": 2, "image": 1} and generator.predict_function is None

@@ -11,11 +11,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
-    {"compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
+    {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
     {"data", "diffusion", "networks", "sampling_request", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
+    {"runtimes"},
     {"api", "evaluation"},
     {"training"},
     {"cli"},

@@ -232,3 +232,14 @@ def test_missing_noise_and_bad_eta_are_named():
         samplers.loop(lambda x, t: x, np.zeros((1, 2, 2, 1), "float32"), times, columns)
     with pytest.raises(ValueError, match="`eta`"):
         samplers.ddim(*(np.array([a]) for a in (0.6, 0.8, 1.0, 0.0)), eta=1.5)
+
+
+@pytest.mark.parametrize("name", samplers.SAMPLERS)
+def test_few_steps_written_out_are_the_loop(name, monkeypatch):
+    times = samplers.trailing_times(4)
+    columns = samplers.coefficients(samplers.SAMPLERS[name], schedules.cosine(1000), times)
+    x_T, draw = np.ones((2, 3, 3, 1), "float32"), lambda step: 0.1 * ops.ones((2, 3, 3, 1)) * ops.cast(step, "float32")
+    denoise = lambda x_t, t: 0.5 * x_t + t  # noqa: E731
+    written_out = np.asarray(samplers.loop(denoise, x_T, times, columns, noise=draw))
+    monkeypatch.setattr(samplers, "UNROLLED", 0)
+    np.testing.assert_allclose(written_out, samplers.loop(denoise, x_T, times, columns, noise=draw), atol=1e-5)

@@ -24,6 +24,7 @@ LOG_LINE = re.compile(
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:[\d.]+: [IWE] "  # 2026-11-24 22:54:10.123456: I tensorflow/...
     rb"|WARNING: All log messages before absl"
     rb"|To enable the following instructions:"
+    rb"|INFO: Created TensorFlow Lite "
 )
 
 _terminal: int | None = None  # the real file descriptor 2, while it is redirected
@@ -55,7 +56,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             execute = spec.loader.exec_module
 
             def exec_module(module: Any) -> None:
-                with _without_log_lines():
+                with without_log_lines():
                     execute(module)
                     logging.getLogger("tensorflow").setLevel(logging.ERROR)
                     module.config.list_physical_devices()  # here CUDA says that there is no GPU
@@ -65,8 +66,8 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
-def _without_log_lines() -> Iterator[None]:
-    """Redirect file descriptor 2; write what is no log line of TensorFlow afterwards, and all of it after an error."""
+def without_log_lines() -> Iterator[None]:
+    """Redirect file descriptor 2; afterwards write what is no log line, or all after an error."""
     global _terminal
     with tempfile.TemporaryFile() as caught:
         if sys.stderr is not None:

@@ -1,13 +1,16 @@
 """keras-ddpm sample: digits into a PNG, or into an .npz file."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
+
+from keras_ddpm.cli import quiet
 
 MAX_IMAGES = 100_000
 MAX_PIXELS = 50_000_000
@@ -34,6 +37,8 @@ class Sample:
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
     preset: str = "mnist"
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
+    runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
+    """What calls the network. auto: the fastest that is installed and that the preset has a file for, else keras."""
     scale: int = 2
     """Side of a pixel in the PNG."""
     columns: int | None = None
@@ -52,7 +57,16 @@ class Sample:
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
-        settings: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        runtime = self._chosen_runtime()
+        settings: dict[str, Any] = {
+            "sampler": self.sampler,
+            "steps": self.steps,
+            "preset": self.preset,
+            "runtime": runtime,
+        }
+        if runtime:
+            with quiet.without_log_lines():
+                api.load(self.preset, self.sampler, self.steps, runtime)
         with _progress(digit.size) as bar:
             images = api.sample(digit, self.w, seed=seed, progress=bar.update, **settings)
         images = images[..., None] if images.ndim == 3 else images
@@ -61,6 +75,14 @@ class Sample:
         else:
             pictures.write_png(self.out, self._page(images))
         print(f"{self.out}: {in_words(first, digit.size)}")
+
+    def _chosen_runtime(self) -> str | None:
+        """What `api.sample` has for `runtime`."""
+        from keras_ddpm import runtimes
+
+        if self.runtime == "auto":
+            return runtimes.usable(self.preset)
+        return None if self.runtime == "keras" else self.runtime
 
     def _check(self) -> None:
         """What can be checked without the preset."""
@@ -112,6 +134,13 @@ def in_words(first: int, count: int) -> str:
 
 
 def _progress(total: int) -> Any:
+    """A bar for many images on a terminal; tqdm is imported for it alone."""
+    if total < 256 or not sys.stderr.isatty():
+        return contextlib.nullcontext(_NoBar)
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="image", disable=total < 256 or not sys.stderr.isatty())
+    return tqdm(total=total, unit="image")
+
+
+class _NoBar:
+    update = None

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
@@ -13,5 +12,8 @@ def to_float(images: np.ndarray) -> np.ndarray:
 
 def to_uint8(images: np.ndarray) -> Any:
     """float in [-1, 1], clipped -> uint8, rounded to the nearest; an array for an array, a tensor for a tensor."""
-    levels = ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
-    return np.asarray(levels) if isinstance(images, np.ndarray) else levels
+    if isinstance(images, np.ndarray):
+        return np.round((np.clip(images.astype("float32"), -1.0, 1.0) + 1.0) * np.float32(127.5)).astype("uint8")
+    from keras import ops
+
+    return ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
