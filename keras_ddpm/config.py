@@ -127,6 +127,8 @@ class FewStepConfig:
     """Weight of the discriminator's gradient penalties, R1 + R2."""
     mismatch: float = 1.0
     """Weight of real images under a wrong label, which the discriminator learns to tell from the right one."""
+    levels: tuple[float, ...] = (0.4, 0.9, 2.0)
+    """Noise levels sigma / alpha at which later calls start."""
     renoised: float = 0.25
     """Share of the images that are later calls, on outputs of the first with new noise."""
     noised: float = 0.125

@@ -24,6 +24,7 @@ UNROLLED = 4
 
 
 FINE = 10_000  # times among which to look in a continuous schedule
+LATER = 0.4  # noise level at which the later calls of `consistency` start
 TINY = 1e-6
 Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -164,31 +165,35 @@ def trailing_times(steps: int, *, levels: int | None = None) -> np.ndarray:
 
 
 def consistency_times(steps: int, schedule: Schedule) -> np.ndarray:
-    """The times of `consistency`: 1, then where the noise level sigma / alpha is 4.5 * 25^(-i / steps), i = 1, 2, ...
+    """The times of `consistency`: 1, and for every later call the time at which sigma / alpha is 0.4.
 
-    So the second of two calls starts at level 0.9, and the last three of four at 2, 0.9 and 0.4.
+    So much noise lets a call mend strokes, and keeps what the image is: more noise costs diversity with every call.
 
     Args:
         steps: Number of steps, at least 1; at most T of a discrete schedule.
         schedule: Function t -> (alpha_t, sigma_t).
 
     Returns:
-        float64 (steps,), decreasing from 1.
+        float64 (steps,), starting at 1.
 
     Raises:
         ValueError: if `steps` is not an integer in this range.
     """
     trailing_times(steps, levels=levels(schedule))  # for its checks
+    return np.append(1.0, np.full(steps - 1, time_of_level(LATER, schedule)))
+
+
+def time_of_level(level: float, schedule: Schedule) -> float:
+    """The time at which sigma / alpha is nearest to a level above 0."""
     count = levels(schedule) or FINE
     times = np.arange(1, count + 1) / count
     alpha, sigma = schedule(times)
     found = np.log(np.maximum(sigma, TINY) / np.maximum(alpha, TINY))
-    wanted = np.log(4.5 * 25.0 ** (-np.arange(1, steps) / steps))
-    return np.append(1.0, times[np.abs(found - wanted[:, None]).argmin(axis=1)])
+    return float(times[np.abs(found - np.log(level)).argmin()])
 
 
 def times_of(sampler: Sampler, steps: int, schedule: Schedule) -> np.ndarray:
-    """The times that a sampler visits: float64 (steps,), decreasing from 1."""
+    """The times that a sampler visits: float64 (steps,), from 1, none later than the one before."""
     if sampler is consistency:
         return consistency_times(steps, schedule)
     return trailing_times(steps, levels=levels(schedule))

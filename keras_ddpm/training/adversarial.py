@@ -8,7 +8,7 @@
 
 Each fake is compared with a real image of the same label (relativistic pairs). The penalties R1 and R2 make the game
 converge. The last term tells the discriminator what a label means: without it digits are well drawn, but of another
-class. Later calls start at the times of `samplers.consistency_times`.
+class. Later calls start at three noise levels, of which `samplers.consistency_times` visits one.
 
 Both networks share one Adam, so their learning rate is one; the optimizer holds the moments of both, and a run resumes
 exactly.
@@ -43,7 +43,7 @@ class AdversarialTuning(DDPM):
 
     Args:
         network, diffusion: See `DDPM`; the network draws roughly in one call, and has a label.
-        calls: Numbers of calls to train for, such as (1, 2, 4).
+        levels: Noise levels sigma / alpha at which later calls start; none for one call only.
         gamma: Weight of R1 + R2, at least 0.
         mismatch: Weight of real images under a wrong label, at least 0.
         renoised: Share of rows that are later calls on images of the first call.
@@ -60,7 +60,7 @@ class AdversarialTuning(DDPM):
         network,
         diffusion,
         *,
-        calls=(1, 2, 4),
+        levels=(0.4, 0.9, 2.0),
         gamma: float = 0.1,
         mismatch: float = 1.0,
         renoised: float = 0.25,
@@ -77,10 +77,9 @@ class AdversarialTuning(DDPM):
                 "`gamma`, `mismatch`, `renoised`, `noised` and `anchor` must be at least 0, and `renoised` + `noised` "
                 f"at most 1. Received: {gamma}, {mismatch}, {renoised}, {noised}, {anchor}"
             )
-        self.calls, self.gamma, self.mismatch, self.anchor = tuple(calls), gamma, mismatch, anchor
+        self.levels, self.gamma, self.mismatch, self.anchor = tuple(levels), gamma, mismatch, anchor
         self.renoised, self.noised = renoised, noised
-        times = [samplers.consistency_times(n, diffusion.schedule)[1:] for n in self.calls]
-        self.later = np.unique(np.concatenate([*times, np.zeros(0)])).astype("float32")
+        self.later = np.asarray([samplers.time_of_level(a, diffusion.schedule) for a in self.levels], "float32")
         if not self.later.size:  # one call only
             self.renoised = self.noised = 0.0
         self.num_classes = self.conditions["label"].num_classes
@@ -166,7 +165,7 @@ class AdversarialTuning(DDPM):
         return {name: self.trackers[name].result() for name in values}
 
     def get_config(self) -> dict:
-        names = ("calls", "gamma", "mismatch", "renoised", "noised", "anchor")
+        names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

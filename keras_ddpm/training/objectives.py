@@ -46,9 +46,8 @@ def _consistency(network, diffusion, config, steps, common):
 
 def _adversarial(network, diffusion, config, steps, common):
     ours = config.few_step
-    names = ("gamma", "mismatch", "renoised", "noised", "anchor")
-    calls = config.sampling.trained_steps or (config.sampling.steps,)
-    return AdversarialTuning(network, diffusion, calls=calls, **{n: getattr(ours, n) for n in names}, **common)
+    names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
+    return AdversarialTuning(network, diffusion, **{n: getattr(ours, n) for n in names}, **common)
 
 
 OBJECTIVES = {"diffusion": _diffusion, "consistency": _consistency, "adversarial": _adversarial}

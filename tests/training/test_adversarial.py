@@ -69,7 +69,7 @@ def test_the_gradient_of_the_images_is_that_of_finite_differences():
 
 def test_each_network_follows_its_own_loss():
     """One pass through both gives the gradients that two losses would, each written as in the paper."""
-    model, (x_0, label) = new_model(renoised=0.0, noised=0.0, mismatch=0.0, gamma=0.3, calls=(1,)), real()
+    model, (x_0, label) = new_model(renoised=0.0, noised=0.0, mismatch=0.0, gamma=0.3, levels=()), real()
     label = ops.convert_to_tensor(label)
     eps = ops.convert_to_tensor(np.random.default_rng(0).standard_normal(x_0.shape).astype("float32"))
     x_0 = ops.convert_to_tensor(x_0)
@@ -102,7 +102,7 @@ def test_each_network_follows_its_own_loss():
         np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-3, err_msg=variable.path)
 
 
-def test_later_calls_start_at_the_times_of_the_sampler():
+def test_later_calls_start_at_their_levels():
     model, (x_0, label) = new_model(renoised=0.25, noised=0.25), real()
     seen, predict = [], model.network.call
 
@@ -114,8 +114,8 @@ def test_later_calls_start_at_the_times_of_the_sampler():
     fakes, distances = model.call(x_0, label)
     (first, once), (x_t, t) = seen
     assert fakes.shape == x_0.shape and distances.shape == (4,) and len(first) == 4 and np.all(once == 1)
-    later = [samplers.consistency_times(n, DIFFUSION.schedule)[1:] for n in (2, 4)]
-    assert set(t[:8]) == set(np.concatenate(later).astype("float32")) and np.all(t[8:] == 1)
+    later = [samplers.time_of_level(level, DIFFUSION.schedule) for level in (0.4, 0.9, 2.0)]
+    assert set(t[:8]) == set(np.array(later, "float32")) and np.all(t[8:] == 1)
     alpha, sigma = DIFFUSION.schedule(t[4:8].astype("float64"))
     noise = (x_t[4:8] - alpha[:, None, None, None] * x_0[4:8]) / sigma[:, None, None, None]  # of the real images
     assert abs(noise.std() - 1) < 0.2 and abs(noise.mean()) < 0.2

@@ -146,3 +146,12 @@ def test_more_calls_of_a_student_are_new_noise_at_its_times(student):
     for i in range(3):
         noise = (path["x_s"][0, i] - alpha[i] * path["x_0"][0, i]) / sigma[i]
         np.testing.assert_allclose(noise, np.asarray(generator.noise([[0, 5]], i + 1))[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_shipped_student_draws_the_digit_asked_for(steps):
+    from keras_ddpm.evaluation.judges.classifier import load_classifier
+
+    digits = np.arange(300, dtype="int32") % 10
+    images = keras_ddpm.sample(digits, seed=np.arange(300), steps=steps, preset="mnist_fast_preview")[..., None]
+    assert np.mean(load_classifier()(images)[0].argmax(axis=1) == digits) >= 0.95
