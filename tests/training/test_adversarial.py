@@ -14,8 +14,6 @@ from keras_ddpm.networks.unet import UNet
 from keras_ddpm.training.adversarial import AdversarialTuning
 from keras_ddpm.training.backends import input_gradient
 
-pytestmark = pytest.mark.neutral
-
 
 def new_model(*, seed=0, learning_rate=1e-3, **settings):
     keras.utils.set_random_seed(seed)
