@@ -1,7 +1,7 @@
 """What a training says: a line an epoch, with an estimate for the whole run; on a terminal also a bar in each epoch."""
 
 import sys
-import time
+from time import monotonic
 
 import keras
 
@@ -15,11 +15,11 @@ class EpochLine(keras.callbacks.Callback):
     """Prints one line after each epoch, without escape codes: its losses, its time, and the time left for the run."""
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.start = self.before = time.monotonic()
+        self.start = self.before = monotonic()
         self.done = 0
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        now, epochs = time.monotonic(), self.params["epochs"]
+        now, epochs = monotonic(), self.params["epochs"]
         self.done += 1
         left = (now - self.start) / self.done * (epochs - epoch - 1)
         losses = [f"{name} {value:.4f}" for name, value in (logs or {}).items() if name in ("loss", "val_loss")]

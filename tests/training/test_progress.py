@@ -36,7 +36,7 @@ def test_where_stdout_is_no_terminal_an_epoch_is_one_plain_line(capsys):
 
 def test_the_estimate_of_a_resumed_run_counts_the_epochs_that_are_left(capsys, monkeypatch):
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "monotonic", lambda: next(clock))  # ours alone: others read the time too
     first, last = fit(capsys, epochs=10, initial_epoch=8).splitlines()
     assert first.endswith("2 min, about 2 min left") and first.startswith("epoch 9/10") and "left" not in last
 
