@@ -75,6 +75,7 @@ class Generator(keras.Model):
         self.network, self.diffusion = network, diffusion
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
         self.seeds = keras.random.SeedGenerator()
+        self._graphs: dict[str, Callable] = {}
         self.times = samplers.times_of(sampler, steps, diffusion.schedule)
         self.columns = samplers.coefficients(sampler, diffusion.schedule, self.times)
         guidance(network, diffusion, {n: np.zeros(1, c.dtype) for n, c in self.conditions.items()}, self.nulls, 1.0)
@@ -177,7 +178,7 @@ class Generator(keras.Model):
         Raises:
             ValueError: see `sampling_request.check_conditions`.
         """
-        return self._batched(self._drawn_by("images"), MAX_BATCH, digit, w, seed, progress=progress, **others)
+        return self._batched(self._compiled("images"), MAX_BATCH, digit, w, seed, progress=progress, **others)
 
     def image(self, digit: Any, w: Any, seed: Any, **others) -> np.ndarray:
         """Draw one image as uint8, by a graph of its own, which XLA compiles if the steps are few.
@@ -195,7 +196,7 @@ class Generator(keras.Model):
         """
         alone = "image" if self.steps <= samplers.UNROLLED else "images"
         given = {name: [value] for name, value in others.items()}
-        return self._batched(self._drawn_by(alone), 1, [digit], [w], [seed], progress=None, **given)[0]
+        return self._batched(self._compiled(alone), 1, [digit], [w], [seed], progress=None, **given)[0]
 
     def path(self, digit: Any, w: Any, seed: Any, *, progress=None, **others) -> dict[str, np.ndarray]:
         """The way of each image: what `sample` draws, with every state it goes through.
@@ -211,7 +212,7 @@ class Generator(keras.Model):
             ValueError: see `sampling_request.check_conditions`.
         """
         rows = max(1, min(MAX_BATCH, MAX_STATES // self.steps))
-        return self._batched(self._path_on_batch, rows, digit, w, seed, progress=progress, **others)
+        return self._batched(self._compiled("path"), rows, digit, w, seed, progress=progress, **others)
 
     def trajectory(self, digit: Any, w: Any, seed: Any, *, every: int = 10, **others) -> tuple[np.ndarray, np.ndarray]:
         """The state x_t at every k-th step, and at the end.
@@ -271,17 +272,12 @@ class Generator(keras.Model):
                 progress(n)
         return keras.tree.map_structure(lambda *p: np.concatenate(p), *parts)
 
-    def _path_on_batch(self, batch):
-        if self._path_function is None:
-            self._path_function = compiled(self._with_path)
-        return self._path_function(batch)
-
-    def _drawn_by(self, name):
-        """The compiled function for "images", or for one "image" alone."""
-        if self._uint8_functions is None:
-            functions = {"images": compiled(self._as_uint8), "image": compiled(self._as_uint8, xla=True)}
-            self._uint8_functions = functions
-        return self._uint8_functions[name]
+    def _compiled(self, name):
+        """The graph of the "images" of a batch, of one "image" alone, or of the "path"."""
+        if name not in self._graphs:
+            function = self._with_path if name == "path" else self._as_uint8
+            self._graphs[name] = compiled(function, model=self.network, xla=name == "image")
+        return self._graphs[name]
 
     def _as_uint8(self, inputs):
         return to_uint8(self.call(inputs)["image"])
@@ -290,6 +286,3 @@ class Generator(keras.Model):
         condition = {name: inputs[name] for name in self.conditions}
         x_T, x_s, x_0 = self.draw(condition, inputs["w"], inputs["key"], path=True)
         return {"image": x_s[-1], "x_T": x_T, "x_s": ops.swapaxes(x_s, 0, 1), "x_0": ops.swapaxes(x_0, 0, 1)}
-
-    _path_function: Callable | None = None
-    _uint8_functions: dict[str, Callable] | None = None

@@ -137,7 +137,7 @@ def draw_from(generator: Generator, x_T: Array, labels: Array, w: Array, seeds: 
         denoise, between = generator.denoiser({"label": label}, w), functools.partial(generator.noise, key)
         return samplers.loop(denoise, x_T, generator.times, generator.columns, noise=between)
 
-    return np.asarray(compiled(draw)(x_T, labels.astype("int32"), w, split_seed(seeds)))
+    return np.asarray(compiled(draw, model=generator.network)(x_T, labels.astype("int32"), w, split_seed(seeds)))
 
 
 def from_start(

@@ -195,5 +195,20 @@ def test_two_traces_serve_every_batch_size_and_one_image_has_its_own(small_prese
         generator.images(DIGITS[:n], WS[:n], SEEDS[:n])
     for _ in range(2):
         generator.image(3, 1.0, 1)
-    counts = {name: f.experimental_get_tracing_count() for name, f in generator._uint8_functions.items()}
+    counts = {name: f.experimental_get_tracing_count() for name, f in generator._graphs.items()}
     assert counts == {"images": 2, "image": 1} and generator.predict_function is None
+
+
+def test_what_is_drawn_follows_weights_that_change_between_calls(small_preset):
+    generator = load_preset(small_preset, steps=1)
+    draw = {
+        "sample": lambda: generator.sample([3], 1.0, [1])["image"][0],
+        "path": lambda: generator.path([3], 1.0, [1])["image"][0],
+        "images": lambda: generator.images([3], 1.0, [1])[0].astype(float),
+        "image": lambda: generator.image(3, 1.0, 1).astype(float),
+    }
+    before = {name: function() for name, function in draw.items()}
+    for variable in generator.network.trainable_variables:
+        variable.assign(0.5 * variable)
+    for name, function in draw.items():
+        assert np.abs(function() - before[name]).max() > 0.1, name
