@@ -60,7 +60,7 @@ def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset:
         `Source`.
 
     Raises:
-        ValueError: for what cannot be evaluated with these arguments.
+        ValueError: for arguments that this source does not take.
         OSError: for files that do not exist.
     """
     given = {"w": w, "sampler": sampler, "steps": steps}
