@@ -13,6 +13,7 @@ from backend_probe import probe
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_tensorflow_and_jax_agree_on_the_loss_and_on_a_sampled_path(small_preset, tmp_path):
     other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
     environment = {**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": str(HERE.parent)}

@@ -85,6 +85,7 @@ def test_sampling_is_measured_for_each_batch_size(small_preset):
     assert [row[0] for row in rows] == ["1", "4"] and all(float(row[1]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_training_is_measured_as_a_bare_step_and_in_fit():
     model, batches = (
         training.build(training.CONFIGS["report"](), precision="float32", xla=False),

@@ -124,6 +124,7 @@ def test_later_calls_start_at_their_levels():
     assert abs(noise.std() - 1) < 0.2 and abs(noise.mean()) < 0.2
 
 
+@pytest.mark.slow
 def test_a_wrong_label_is_told_from_the_right_one():
     """Half of the square is white, which half is the label: the discriminator learns what the labels mean."""
     images = np.full((30, 8, 8, 1), -1, "float32")
@@ -138,6 +139,7 @@ def test_a_wrong_label_is_told_from_the_right_one():
     assert margins[1.0] > 1 and margins[1.0] > 2 * margins[0.0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
     """Both networks, the moments of both, the average and the random state."""
     (tmp_path / "unbroken").mkdir()

@@ -97,6 +97,7 @@ def test_arguments_out_of_range_are_refused(settings):
         new_model(**settings)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
     (tmp_path / "unbroken").mkdir()
     unbroken, part, rest = (new_model(learning_rate=1e-2) for _ in range(3))

@@ -56,6 +56,7 @@ def test_each_stage_is_a_run_and_the_last_one_is_the_preset(run):
     assert keras_ddpm.sample(7, preset=run).shape == (28, 28)
 
 
+@pytest.mark.slow
 def test_a_recipe_that_was_killed_between_any_two_epochs_equals_an_unbroken_one(run, images, tmp_path):
     keras_ddpm.train(stages()[0], tmp_path / "diffusion", data=images)  # killed in the second stage
     keras_ddpm.train(stages(last=1), tmp_path, data=images, resume=True)  # killed after the last one's first epoch

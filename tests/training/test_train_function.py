@@ -52,8 +52,17 @@ def tf_dataset(images, labels):
     "given",
     [
         lambda images, labels: {"data": (images, labels)},
-        lambda images, labels: {"data": (as_floats(images), labels.astype("int64"))},
-        lambda images, labels: {"data": py_dataset(images, labels), "validation": (images, labels), "num_classes": 3},
+        pytest.param(
+            lambda images, labels: {"data": (as_floats(images), labels.astype("int64"))}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda images, labels: {
+                "data": py_dataset(images, labels),
+                "validation": (images, labels),
+                "num_classes": 3,
+            },
+            marks=pytest.mark.slow,
+        ),
         lambda images, labels: {"data": tf_dataset(images, labels), "validation": (images, labels), "num_classes": 3},
     ],
     ids=["uint8 arrays", "float arrays", "PyDataset", "tf.data.Dataset"],
