@@ -47,7 +47,8 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
     request = [DIGIT, W, SEED]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
     generator = Generator.from_names(network, diffusion, sampling)
-    checked = functools.partial(check, num_classes=network.num_classes)
+    baked = sampling.w if sampling.guidance == "none" else None
+    checked = functools.partial(check, num_classes=network.num_classes, w=baked)
 
     def draw(digit, w, seed, *, path=False):
         digit, w, seed = checked({"digit": digit, "w": w, "seed": seed}).values()
@@ -87,13 +88,14 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
     }
 
 
-def check(inputs: Any, *, num_classes, T=None) -> dict[str, tf.Tensor]:
+def check(inputs: Any, *, num_classes, T=None, w=None) -> dict[str, tf.Tensor]:
     """Refuse bad input in the graph: InvalidArgumentError with one sentence.
 
     Args:
         inputs: dict of tensors (N, ...), named as in the signatures.
         num_classes: Number of classes.
         T: Number of noise levels, if `t` is among them.
+        w: The only guidance there is, of a model into which it is baked.
 
     Returns:
         The same dict; whatever uses its tensors runs after the checks.
@@ -102,7 +104,9 @@ def check(inputs: Any, *, num_classes, T=None) -> dict[str, tf.Tensor]:
     N = rows["digit"]
     laws = {
         "digit": (f"must be in 0..{num_classes - 1}", lambda digit: (digit >= 0) & (digit < num_classes)),
-        "w": ("must be finite", tf.math.is_finite),
+        "w": ("must be finite", tf.math.is_finite)
+        if w is None
+        else (f"must be {w:g}, which is baked into this model", lambda given: given == w),
         "seed": ("must be in 0..2^63 - 1", lambda seed: seed >= 0),
         "x_t": ("must be finite", tf.math.is_finite),
         "t": (f"must be in 0..{T and T - 1}", lambda t: (t >= 0) & (t < T)),

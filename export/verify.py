@@ -82,7 +82,8 @@ def _requests(found):
     """The same rows in batches of every size: alone, and with others."""
     sizes = [3, *found["allowed_batch_sizes"]]
     digits = np.arange(max(sizes)) % found["num_classes"]
-    w = np.array([found["w"] if w is None else w for w in np.resize(np.array(W, object), len(digits))], "float32")
+    ws = [None] if found["guidance"] == "none" else W  # without guidance the model's own w is the only one
+    w = np.array([found["w"] if w is None else w for w in np.resize(np.array(ws, object), len(digits))], "float32")
     seeds = np.arange(len(digits), dtype="int64") * 2**56  # up to 2^62
     rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds}
     return [{name: value[-n:] for name, value in rows.items()} for n in sizes]

@@ -1,5 +1,6 @@
 """Laws of the SavedModel: the same pictures as Python's, and nothing half written."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -112,6 +113,19 @@ def test_the_graph_refuses_what_cannot_be(servable, wrong, message):
     for signature in ("sample", "sample_png", "trajectory"):
         with pytest.raises(Exception, match=message):
             servable.run(signature, rows(2) | wrong)
+
+
+def test_a_model_with_guidance_baked_in_refuses_another_w(small_preset):
+    settings, image_shape, _ = presets.read_config(small_preset)
+    network = presets.load_preset(small_preset).network
+    sampling = dataclasses.replace(settings.sampling, guidance="none", w=1.0)
+    found = export_metadata.collect(dataclasses.replace(settings, sampling=sampling), small_preset, every=2, xla=False)
+    functions = signatures.build(network, presets.load_preset(small_preset).diffusion, sampling, metadata=found)
+    request = {name: tf.constant(value) for name, value in rows(2, w=1.0).items()}
+    assert functions["sample"][0](**request)["image"].shape == (2, *image_shape)
+    for name in ("sample", "sample_png", "trajectory"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`w` must be 1, which is baked into this model"):
+            functions[name][0](**request | {"w": tf.constant([1.0, 1.5])})
 
 
 @pytest.mark.parametrize("t", [-1, 50])

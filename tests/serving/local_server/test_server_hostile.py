@@ -118,7 +118,7 @@ def test_stalled_requests_and_health_streams_do_not_hold_up_the_end(base):
             upload.sendall(b"POST /v1/models/ddpm:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             assert http(local, MODEL)[0] == 200  # so the upload has begun
             started = time.monotonic()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30  # of the 60 s that each may take
 
 
 def raw(local, sent, *, seconds=20):
