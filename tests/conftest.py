@@ -71,6 +71,39 @@ def exported(served_preset, tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A folder with version 5 of a model without a network, for the local server (tests/serving/local_server)."""
+    from small_model import write_model
+
+    base = tmp_path_factory.mktemp("served_model")
+    write_model(base / "5")
+    return base
+
+
+@pytest.fixture(scope="module")
+def running(base):
+    """A function of options that runs a local server of that folder, at free ports."""
+    from serving.local_server import server
+    from serving.local_server.options import Options
+
+    return lambda **options: server.running(Options(model_base_path=base, port=0, rest_api_port=0, **options))
+
+
+@pytest.fixture(scope="module")
+def local(running):
+    with running() as local:
+        yield local
+
+
+@pytest.fixture(scope="module")
+def caller(local):
+    from bare_calls import calling
+
+    with calling(local) as caller:
+        yield caller
+
+
 def randomise(model, *, scale=0.3, seed=0):
     """Give every weight a random value, since layers that start at zero would hide what they are given."""
     random = np.random.default_rng(seed)

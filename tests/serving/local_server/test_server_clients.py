@@ -13,33 +13,13 @@ import pytest
 from bare_calls import calling, http, predict_request, refused
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ovmsclient import make_grpc_client, make_http_client
-from small_model import request_arrays, write_model
-
-from serving.local_server import server
-from serving.local_server.options import Options
+from small_model import request_arrays
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("server")
-    write_model(base / "5")
-    return base
-
-
-def running(base, **options):
-    return server.running(Options(model_base_path=base, port=0, rest_api_port=0, **options))
-
-
-@pytest.fixture(scope="module")
-def local(base):
-    with running(base, queue=16) as local:
+def local(running):
+    with running(queue=16) as local:
         yield local
-
-
-@pytest.fixture(scope="module")
-def caller(local):
-    with calling(local) as caller:
-        yield caller
 
 
 def grey(caller, digits, **spec):
@@ -54,18 +34,18 @@ def test_health_is_serving_once_a_version_is_there(caller, service):
 
 
 @pytest.mark.parametrize("content", [False, True])
-def test_numbers_travel_in_typed_fields_unless_asked_otherwise(base, content):
-    with running(base, tensor_content=content) as local, calling(local) as caller:
+def test_numbers_travel_in_typed_fields_unless_asked_otherwise(running, content):
+    with running(tensor_content=content) as local, calling(local) as caller:
         response = caller.prediction.Predict(predict_request(request_arrays([3])), timeout=20)
         image = response.outputs["image"]
         assert (len(image.tensor_content), len(image.int_val)) == ((784, 0) if content else (0, 784))
 
 
 @pytest.mark.parametrize("rows", [64, 3, 0])
-def test_many_clients_at_once_get_their_own_rows(base, rows):
+def test_many_clients_at_once_get_their_own_rows(running, rows):
     requests = [[random.Random(i).randrange(10) for _ in range(1 + i % 5)] for i in range(60)]
     with (
-        running(base, batch_rows=rows) as local,
+        running(batch_rows=rows) as local,
         calling(local) as caller,
         concurrent.futures.ThreadPoolExecutor(20) as pool,
     ):
@@ -73,8 +53,8 @@ def test_many_clients_at_once_get_their_own_rows(base, rows):
     assert answers == [[25 * digit for digit in digits] for digits in requests]
 
 
-def test_a_full_queue_says_so_on_both_wires(base):
-    with running(base, queue=1) as local, calling(local) as caller:
+def test_a_full_queue_says_so_on_both_wires(running):
+    with running(queue=1) as local, calling(local) as caller:
         slow = request_arrays([1], seed=2**62)
         running_one = caller.start(slow, signature="slow", timeout=2)
         time.sleep(0.3)
@@ -102,11 +82,11 @@ def test_clients_that_hang_up_leave_no_work_behind(caller):
     assert time.monotonic() - started < 600  # each of the fifteen would have run for an hour
 
 
-def test_a_rest_client_that_hangs_up_leaves_the_queue(base):
+def test_a_rest_client_that_hangs_up_leaves_the_queue(running):
     slow = request_arrays([1], seed=2**62)
     body = json.dumps({"signature_name": "slow", "inputs": {name: array.tolist() for name, array in slow.items()}})
     head = f"POST /v1/models/ddpm:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-    with running(base, queue=1) as local, calling(local) as caller:
+    with running(queue=1) as local, calling(local) as caller:
         first = caller.start(slow, signature="slow", timeout=2)
         time.sleep(0.2)
         with socket.create_connection(("127.0.0.1", local.rest_api_port)) as connection:
@@ -118,9 +98,9 @@ def test_a_rest_client_that_hangs_up_leaves_the_queue(base):
         assert first.code() == grpc.StatusCode.DEADLINE_EXCEEDED and last.code() == grpc.StatusCode.OK
 
 
-def test_stopping_finishes_what_runs_and_refuses_what_comes(base):
+def test_stopping_finishes_what_runs_and_refuses_what_comes(running):
     with contextlib.ExitStack() as stack:
-        with running(base) as local:
+        with running() as local:
             caller = stack.enter_context(calling(local))
             begun = caller.start(request_arrays([7], seed=3 * 10**5), signature="slow")
             time.sleep(0.2)

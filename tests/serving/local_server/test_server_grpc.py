@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from bare_calls import calling, refused
-from small_model import request_arrays, write_model
+from bare_calls import refused
+from small_model import request_arrays
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -15,22 +15,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.local_server import server
-from serving.local_server.options import Options
-
 THREE = request_arrays([3, 3, 7])
 SET = "len({digit,seed,w})"
-
-
-@pytest.fixture(scope="module")
-def caller(tmp_path_factory):
-    base = tmp_path_factory.mktemp("answers")
-    write_model(base / "5")
-    with (
-        server.running(Options(model_base_path=base, port=0, rest_api_port=0)) as local,
-        calling(local) as caller,
-    ):
-        yield caller
 
 
 def without(*names):

@@ -13,10 +13,9 @@ import grpc
 import pytest
 from bare_calls import calling, http, refused
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from small_model import request_arrays, write_model
+from small_model import request_arrays
 
 from serving.local_server import http_server, server
-from serving.local_server.options import Options
 
 MODEL = "/v1/models/ddpm"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -26,19 +25,8 @@ ASK_METADATA = b"\n\x06\n\x04ddpm\x12\rsignature_def"  # GetModelMetadataRequest
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("hostile")
-    write_model(base / "5")
-    return base
-
-
-def running(base, **options):
-    return server.running(Options(model_base_path=base, port=0, rest_api_port=0, **options))
-
-
-@pytest.fixture(scope="module")
-def shared(base):
-    with running(base) as local:
+def shared(running):
+    with running() as local:
         yield local
 
 
@@ -76,8 +64,8 @@ def http2(streams, path, *, window, content):
     (PREDICT, 65535, b"\0\0\0\1\0half"),
     (METADATA, 0, b"\0" + struct.pack(">I", len(ASK_METADATA)) + ASK_METADATA),
 ], ids=["no message", "half a message", "closed window"])  # fmt: skip
-def test_calls_that_hold_every_place_end_with_the_timeout_and_health_answers_meanwhile(base, path, window, content):
-    with running(base, queue=1, timeout=2) as local, calling(local) as caller, contextlib.ExitStack() as stack:
+def test_calls_that_hold_every_place_end_with_the_timeout_and_health_answers_meanwhile(running, path, window, content):
+    with running(queue=1, timeout=2) as local, calling(local) as caller, contextlib.ExitStack() as stack:
         for _ in range(4):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", local.port)))
             connection.sendall(b"".join(http2(30, path, window=window, content=content)))
@@ -96,8 +84,8 @@ def refused_or_none(caller):
         return error.code().name
 
 
-def test_a_call_without_a_message_is_told_so(base):
-    with running(base, timeout=0.5) as local, calling(local) as caller:
+def test_a_call_without_a_message_is_told_so(running):
+    with running(timeout=0.5) as local, calling(local) as caller:
         never, call = threading.Event(), caller.channel.stream_unary(PREDICT)
         try:
             code, message = refused(call, iter(never.wait, None))
@@ -106,9 +94,9 @@ def test_a_call_without_a_message_is_told_so(base):
         assert (code, message) == ("DEADLINE_EXCEEDED", "No message came within 0.5 s")
 
 
-def test_stalled_requests_and_health_streams_do_not_hold_up_the_end(base):
+def test_stalled_requests_and_health_streams_do_not_hold_up_the_end(running):
     with contextlib.ExitStack() as stack:
-        with running(base, timeout=60) as local:
+        with running(timeout=60) as local:
             caller = stack.enter_context(calling(local))
             watch = health_pb2_grpc.HealthStub(caller.channel).Watch(health_pb2.HealthCheckRequest())
             assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -229,8 +217,8 @@ def test_clients_that_vanish_leave_no_traceback(local, caplog):
     ("::", ["127.0.0.1", "::1"]),
     ("0.0.0.0", ["127.0.0.1", "::1"]),
 ])  # fmt: skip
-def test_a_host_means_the_same_addresses_for_grpc_and_for_rest(base, host, reached):
-    with running(base, host=host) as local:
+def test_a_host_means_the_same_addresses_for_grpc_and_for_rest(running, host, reached):
+    with running(host=host) as local:
         for port in (local.port, local.rest_api_port):
             for address in ("127.0.0.1", "::1"):
                 assert connects(address, port) == (address in reached), (host, address)

@@ -9,7 +9,7 @@ import time
 import grpc
 import pytest
 from bare_calls import calling, http, refused
-from small_model import request_arrays, write_model
+from small_model import request_arrays
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.client import Client, errors
@@ -17,25 +17,6 @@ from serving.local_server import grpc_services, predict, server, tensors, versio
 from serving.local_server.options import Options
 
 PREDICT = "/v1/models/ddpm:predict"
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("limits")
-    write_model(base / "1")
-    return base
-
-
-@pytest.fixture(scope="module")
-def local(base):
-    with server.running(Options(model_base_path=base, port=0, rest_api_port=0)) as local:
-        yield local
-
-
-@pytest.fixture(scope="module")
-def caller(local):
-    with calling(local) as caller:
-        yield caller
 
 
 def test_an_answer_over_the_limit_is_refused_on_both_wires_before_it_is_encoded(local, caller, monkeypatch):
@@ -98,16 +79,15 @@ def held(monkeypatch):
 def test_while_a_large_answer_is_encoded_others_are_answered(caller, held):
     large = caller.start(request_arrays([3]), signature="pair", timeout=60)
     assert held.begun.acquire(timeout=60)
-    assert caller.status() == {1: (30, 0, "")} and not large.done()
+    assert caller.status() == {5: (30, 0, "")} and not large.done()
     held.go_on.set()
     assert large.code() == grpc.StatusCode.OK
 
 
-def test_calls_beyond_the_limit_are_told_to_try_later(base, held, monkeypatch):
+def test_calls_beyond_the_limit_are_told_to_try_later(running, held, monkeypatch):
     monkeypatch.setattr(server, "CALLS", 1)
     monkeypatch.setattr(server, "CALLS_PER_PLACE", 1)
-    options = Options(model_base_path=base, port=0, rest_api_port=0, queue=1)
-    with server.running(options) as local, calling(local) as caller:
+    with running(queue=1) as local, calling(local) as caller:
         begun = []
         for _ in range(2):
             begun.append(caller.start(request_arrays([1]), signature="pair", timeout=60))
@@ -151,7 +131,7 @@ def test_a_quick_signature_does_not_stand_behind_slow_ones(monkeypatch):
 
 
 def test_the_end_does_not_wait_for_a_version_that_loads(base, tmp_path, monkeypatch):
-    shutil.copytree(base / "1", tmp_path / "1")
+    shutil.copytree(base / "5", tmp_path / "1")
     loading, go_on = threading.Event(), threading.Event()
 
     def load(path, **kwargs):
@@ -164,7 +144,7 @@ def test_the_end_does_not_wait_for_a_version_that_loads(base, tmp_path, monkeypa
     try:
         release = threading.Timer(60, go_on.set)
         with server.running(Options(model_base_path=tmp_path, port=0, rest_api_port=0, poll=0.1)):
-            shutil.copytree(base / "1", tmp_path / "2")
+            shutil.copytree(base / "5", tmp_path / "2")
             assert loading.wait(60)
             release.start()
         assert not go_on.is_set()  # whoever waits for the version is let go after a minute

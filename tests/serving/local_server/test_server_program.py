@@ -17,7 +17,7 @@ import trustme
 from bare_calls import calling, http, refused
 from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
-from small_model import request_arrays, write_model
+from small_model import request_arrays
 
 from serving.client import Client
 from serving.client.errors import Unavailable
@@ -28,13 +28,6 @@ from serving.local_server.options import Options
 
 ROOT = pathlib.Path(__file__).parents[3]
 HOST = "localhost"
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("process")
-    write_model(base / "5")
-    return base
 
 
 @contextlib.contextmanager

@@ -8,29 +8,15 @@ import urllib.request
 import numpy as np
 import pytest
 from bare_calls import calling, http
-from small_model import request_arrays, write_model
+from small_model import request_arrays
 
-from serving.local_server import rest_json, server
+from serving.local_server import rest_json
 from serving.local_server.errors import StatusError
-from serving.local_server.options import Options
 
 MODEL = "/v1/models/ddpm"
 PREDICT = f"{MODEL}:predict"
 COLUMNS = {"digit": [3, 7], "w": [1, 2.5], "seed": [1, 2**62]}
 ROWS = [{"digit": 3, "w": 1, "seed": 1}, {"digit": 7, "w": 2.5, "seed": 2**62}]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    base = tmp_path_factory.mktemp("rest")
-    write_model(base / "5")
-    return base
-
-
-@pytest.fixture(scope="module")
-def local(base):
-    with server.running(Options(model_base_path=base, port=0, rest_api_port=0)) as local:
-        yield local
 
 
 def test_rows_and_columns_and_grpc_give_the_same_images(local):
@@ -138,9 +124,9 @@ def test_errors_say_what_is_wrong(local, path, body, status, message):
     assert (received, set(answer)) == (status, {"error"}) and answer["error"].startswith(message)
 
 
-def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(base):
+def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(running):
     slow = {"signature_name": "slow", "inputs": {"digit": [3], "w": [1], "seed": [2**62]}}
-    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, timeout=4)) as local:
+    with running(timeout=4) as local:
         assert http(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
         assert http(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
 
