@@ -16,7 +16,7 @@ from keras_ddpm.config import Config, to_json
 ROOT = Path(__file__).parent.parent
 TINY = config.Config(
     data=config.DataConfig(validation_images=16),
-    network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), patch=1, embed_dim=16, groups=4),
+    network=config.NetworkConfig(widths=(8,), depths=(1,), attention=(True,), patch=1, embed_dim=16, groups=4),
     training=config.TrainingConfig(epochs=1, batch_size=16, precision="float32", grid_every=0),
     sampling=config.SamplingConfig(sampler="ddim", steps=2),
 )

@@ -14,7 +14,7 @@ from keras_ddpm.data import sources
 TINY = config.Config(
     name="tiny",
     data=config.DataConfig(validation_images=16),
-    network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), patch=1, embed_dim=16, groups=4),
+    network=config.NetworkConfig(widths=(8,), depths=(1,), attention=(True,), patch=1, embed_dim=16, groups=4),
     diffusion=config.DiffusionConfig(T=50),
     training=config.TrainingConfig(epochs=2, batch_size=16, warmup_steps=0, precision="float32", grid_every=0),
     sampling=config.SamplingConfig(sampler="ddpm", steps=3, guidance_interval=None),
