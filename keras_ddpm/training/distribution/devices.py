@@ -39,6 +39,8 @@ class Placement:
             )
         self.processes = Processes(devices)
         self.parallel = _parallel(devices.devices) if several else None
+        with self.processes.working():
+            self.processes.greet()
 
     @property
     def several(self) -> bool:

@@ -7,6 +7,8 @@ All then end with one sentence and a status other than 0, and `--resume` goes on
 import contextlib
 import itertools
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +24,7 @@ STATUS = 75  # EX_TEMPFAIL: the same command with --resume may succeed
 TROUBLE = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "oordination")
 
 _last_words: LastWords | None = None  # of this process, once it is connected
-_meetings = itertools.count()  # every process counts alike, so each agreement has a number
+_meetings, _barriers = itertools.count(), itertools.count()  # each has a number, since every process counts alike
 
 
 class Processes:
@@ -37,6 +39,22 @@ class Processes:
         self.meeting, self.met = 0, True
         if self.count > 1:
             _connect(devices)
+
+    def greet(self) -> None:
+        """Connect the devices of all processes. Gloo says so on stdout, which goes where its lines are dropped."""
+        if self.count == 1:
+            return
+        from jax.experimental import multihost_utils
+
+        self.wait("greeting")
+        sys.stdout.flush()
+        stdout = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            multihost_utils.sync_global_devices("keras_ddpm")
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
 
     @property
     def first(self) -> bool:
@@ -93,7 +111,7 @@ class Processes:
     def wait(self, name: str) -> None:
         """Wait for the others: what follows may have to begin within seconds everywhere (Gloo's patience is 30 s)."""
         if self.count > 1:
-            _client().wait_at_barrier(f"keras_ddpm/{self.meeting}/{name}", EPOCH * 1000)
+            _client().wait_at_barrier(f"keras_ddpm/{name}/{next(_barriers)}", EPOCH * 1000)
 
     def _key(self, number):
         return f"keras_ddpm/{self.meeting}/{number}"
