@@ -3,18 +3,15 @@
 python train.py --epochs 50
 python train.py --config configs/report.py --out runs/report
 python train.py --out runs/mnist --resume
+KERAS_BACKEND=jax python train.py --devices all
 """
 
 from keras_ddpm.cli.run import run
-from keras_ddpm.cli.train import parse_training
+from keras_ddpm.cli.train import parse_training, train
 
 
 def main():
-    config, out, resume = parse_training(__doc__)
-    import keras_ddpm
-
-    keras_ddpm.train(config, out, resume=resume)
-    print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
+    train(parse_training(__doc__))
 
 
 if __name__ == "__main__":

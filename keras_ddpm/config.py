@@ -178,6 +178,29 @@ class Config:
     sampling: SamplingConfig = SamplingConfig()
 
 
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """What to train on. It is no part of an experiment: a run may be resumed on other devices."""
+
+    devices: int | Literal["all"] | None = None
+    """Devices (GPUs, or CPUs if there are none) that share each batch: a number, or all. Default: one, or with several
+    processes all of each. More than one needs KERAS_BACKEND=jax (docs/scale.md)."""
+    coordinator: str | None = None
+    """Where several processes meet: host:port of process 0. Default: what Slurm says."""
+    processes: int | None = None
+    """Number of processes, on one machine or several. Default: what Slurm says, or 1."""
+    process: int | None = None
+    """Which of the processes this is, from 0. Default: what Slurm or an indexed Job of Kubernetes says."""
+
+    def __post_init__(self):
+        if self.devices not in (None, "all") and not _at_least(self.devices, 1):
+            raise ValueError(f"`devices` must be 'all' or at least 1. Received: {self.devices!r}")
+        if self.processes is not None and not _at_least(self.processes, 1):
+            raise ValueError(f"`processes` must be at least 1. Received: {self.processes!r}")
+        if self.process is not None and not _at_least(self.process, 0):
+            raise ValueError(f"`process` must be at least 0. Received: {self.process!r}")
+
+
 def choose(choices, name: str, what) -> Any:
     """The function that a name stands for.
 
@@ -241,6 +264,10 @@ def recipe_from_json(text) -> tuple[Config, ...]:
         return tuple(from_json(json.dumps(stage)) for stage in [*stages])
     except (TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no recipe of keras_ddpm: {error}") from error
+
+
+def _at_least(value, least):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _build(cls, values):

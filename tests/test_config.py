@@ -65,7 +65,7 @@ def test_flags_override_the_configuration_file(tmp_path):
         "--w",
         "2.5",
     ]
-    ours, out, resume = parse_training("", [*args, "--widths", "8", "16"])
+    ours, out, resume, _ = parse_training("", [*args, "--widths", "8", "16"])
     tiny = runpy.run_path(str(CONFIGS[0].parent / "tiny.py"))["get_config"]()
     tiny = replace_section(tiny, "training", epochs=3)
     tiny = replace_section(replace_section(tiny, "sampling", w=2.5), "network", widths=(8, 16))
@@ -75,7 +75,7 @@ def test_flags_override_the_configuration_file(tmp_path):
 def test_a_resumed_run_keeps_its_own_configuration(tmp_path):
     tiny = dataclasses.replace(config.Config(), name="kept")
     (tmp_path / "config.json").write_text(config.to_json(tiny))
-    ours, _, resume = parse_training("", ["--out", str(tmp_path), "--resume", "--epochs", "7"])
+    ours, _, resume, _ = parse_training("", ["--out", str(tmp_path), "--resume", "--epochs", "7"])
     assert resume and ours == replace_section(tiny, "training", epochs=7)
 
 
@@ -86,7 +86,7 @@ def test_a_run_is_resumed_by_its_name(tmp_path, monkeypatch):
         own = replace_section(dataclasses.replace(config.Config(), name=name), "data", dataset=dataset)
         (folder / "config.json").write_text(config.to_json(own))
     monkeypatch.chdir(tmp_path)
-    ours, out, _ = parse_training(
+    ours, out, *_ = parse_training(
         "", ["--config", str(CONFIGS[0].parent / "mnist.py"), "--name", "fashion", "--resume"]
     )
     assert ours.data.dataset == "fashion_mnist" and str(out) == "runs/fashion"

@@ -86,7 +86,7 @@ def test_training_commands_name_flags_that_exist(command, tmp_path, monkeypatch)
     if "--resume" in command:
         (tmp_path / "runs" / "mnist").mkdir(parents=True)
         (tmp_path / "runs" / "mnist" / "config.json").write_text(to_json(Config()))
-    settings, out, _ = parse_training("", shlex.split(command)[2:])
+    settings, out, *_ = parse_training("", shlex.split(command)[2:])
     assert out.parts[0] == "runs" and settings.training.epochs > 0
 
 

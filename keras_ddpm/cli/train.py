@@ -1,17 +1,19 @@
-"""keras-ddpm train, and the arguments of train.py: three options of their own, and one for each configuration field."""
+"""keras-ddpm train, and the arguments of train.py: a few options of their own, and one for each configuration field."""
 
 import dataclasses
+import os
 import pathlib
 import runpy
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
 from keras_ddpm import files
 from keras_ddpm.cli import interrupt
-from keras_ddpm.config import Config, from_json, recipe_from_json
+from keras_ddpm.config import Config, Devices, from_json, recipe_from_json
+from keras_ddpm.training.distribution import cluster
 
 DESCRIPTION = "Train a model. Each field of the configuration is an option, with the configuration's value as default."
 STATE = ("state.weights.h5", "network.weights.h5")  # what a run's folder holds after its first epoch
@@ -36,21 +38,37 @@ class TrainingArguments:
     """Folder of the run. Default: runs/ and the configuration's name."""
     resume: bool = False
     """Continue the run in `out` after its last finished epoch."""
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
     values: Annotated[Config, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Config)
 
 
 def run(args: Sequence[str], *, program: str) -> None:
     """Parse the arguments of `keras-ddpm train`, and train."""
-    config, out, resume = parse_training(DESCRIPTION, args, program=program)
+    train(parse_training(DESCRIPTION, args, program=program))
+
+
+class Training(NamedTuple):
+    """What was asked for: a configuration, or a recipe's stages; the run's folder; whether to resume; the devices."""
+
+    config: Config | tuple[Config, ...]
+    out: pathlib.Path
+    resume: bool
+    devices: Devices
+
+
+def train(training: Training) -> None:
+    """Train, and say where the result is."""
     import keras_ddpm
 
-    keras_ddpm.train(config, out, resume=resume)
-    print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
+    config, out, resume, devices = training
+    keras_ddpm.train(config, out, resume=resume, devices=devices)
+    if not devices.process:
+        print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
 
 
 def parse_training(
     description: str, args: Sequence[str] | None = None, *, program: str = "python train.py"
-) -> tuple[Config | tuple[Config, ...], pathlib.Path, bool]:
+) -> Training:
     """Parse the command line of a training. Nothing is written; from here on, Ctrl-C says how to resume.
 
     Args:
@@ -59,20 +77,21 @@ def parse_training(
         program: How the command is called.
 
     Returns:
-        The configuration, or a recipe's stages, the folder of the run, and whether to resume.
+        `Training`, with the devices of this process.
 
     Raises:
-        ValueError: if the configuration cannot be used, or the folder holds a run already.
+        ValueError: if the configuration or the devices cannot be used, or the folder holds a run already.
         OSError: if the folder cannot be written to.
         SystemExit: with status 2, if the arguments cannot be parsed.
     """
     parsed = parse_values(description, sys.argv[1:] if args is None else args, program=program)
+    devices = cluster.resolve(parsed.devices, os.environ)
     out = parsed.out or pathlib.Path("runs") / parsed.values.name
     if not parsed.resume and any((out / name).exists() for name in (*STATE, RECIPE)):
         raise ValueError(f"{str(out)!r} holds a run already. Continue it with --resume, or choose another --out.")
     files.probe_folder(out)
     interrupt.advise(lambda: _how_to_resume(out, program))
-    return _stages(parsed), out, parsed.resume
+    return Training(_stages(parsed), out, parsed.resume, devices)
 
 
 def parse_values(description: str, args: Sequence[str], *, program: str = "python train.py") -> TrainingArguments:

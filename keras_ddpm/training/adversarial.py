@@ -151,12 +151,14 @@ class AdversarialTuning(DDPM):
 
     def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss and margin on held-out images, by one call each."""
-        x_0, condition, _, eps = data[0] if isinstance(data[0], tuple | list) else (*data[:2], None, None)
+        given = data[0] if isinstance(data[0], tuple | list) else (*data[:2], None, None)
+        x_0, condition, _, eps, *weight = given  # the weight of each row, on several devices
         label = ops.cast(as_dict(condition)["label"], "int32")
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds) if eps is None else eps
         fakes = ops.clip(self.first(self.ema_network, ops.cast(eps, "float32"), label), -1.0, 1.0)
         margin = self.discriminator(x_0, label) - self.discriminator(fakes, label)
-        return self.tracked({"loss": ops.mean(ops.softplus(margin)), "margin": ops.mean(margin)})
+        share = weight[0] / ops.sum(weight[0]) if weight else 1.0 / ops.cast(ops.shape(x_0)[0], "float32")
+        return self.tracked({"loss": ops.sum(share * ops.softplus(margin)), "margin": ops.sum(share * margin)})
 
     def tracked(self, values) -> dict[str, Tensor]:
         """The logs, with these values in their means."""

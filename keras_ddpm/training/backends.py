@@ -60,7 +60,8 @@ class TwoBackendModel(keras.Model):
             The gradients, one a variable, and what the loss returned beside its value.
         """
         function = _gradients_tensorflow if keras.backend.backend() == "tensorflow" else _gradients_jax
-        return function(loss, list(variables), self.variables)
+        optimizer = self.optimizer.variables if self.optimizer else []
+        return function(loss, list(variables), [*self.variables, *optimizer])
 
 
 def input_gradient(function: Callable, x) -> Tensor:
@@ -104,6 +105,7 @@ def _gradients_jax(loss, variables, every_variable):
     import jax
 
     chosen = {id(variable) for variable in variables}
+    # The optimizer's too: a loss may read its step, which would otherwise be a constant of the compiled graph
     others = [variable for variable in every_variable if id(variable) not in chosen]
     fixed = [(variable, variable.value) for variable in others]
 

@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,16 +18,20 @@ STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
 
 
-def for_run(config: Any, out, generator) -> tuple[list[keras.callbacks.Callback], "ResumableState"]:
+def for_run(
+    config: Any, out, generator, *, writes: bool = True, alone: Callable = lambda callback: callback
+) -> tuple[list[keras.callbacks.Callback], "ResumableState"]:
     """The callbacks of a training run.
 
     Args:
         config: `Config`.
         out: Folder of the run.
         generator: `Generator` of the averaged weights.
+        writes: Whether this process writes the run; of several that train together only one does.
+        alone: Function of a callback that writes -> one that works outside of a distribution over several devices.
 
     Returns:
-        List of callbacks, and the `ResumableState` among them.
+        List of callbacks, and the `ResumableState`, which is among them if the process writes or resumes.
 
     Raises:
         ValueError: if the configuration's `w` is neither one number nor one for each class.
@@ -34,12 +39,16 @@ def for_run(config: Any, out, generator) -> tuple[list[keras.callbacks.Callback]
     w = w_of_class(config.sampling.w, generator.network.num_classes)
     training = config.training
     keep = BestWeights if training.objective == "diffusion" else LastWeights
-    run = [StopOnNonFinite(), keep(out / WEIGHTS)]
+    run: list[keras.callbacks.Callback] = [StopOnNonFinite()]
+    if writes:
+        run.append(alone(keep(out / WEIGHTS)))
     if training.plateau_patience is not None:
-        run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=1))
+        run.append(keras.callbacks.ReduceLROnPlateau(patience=training.plateau_patience, verbose=int(writes)))
     if training.stop_patience is not None:
-        run.append(keras.callbacks.EarlyStopping(patience=training.stop_patience, verbose=1))
-    state = ResumableState(out / STATE, run[1:], log=out / "log.csv")
+        run.append(keras.callbacks.EarlyStopping(patience=training.stop_patience, verbose=int(writes)))
+    state = ResumableState(out / STATE, run[1:], log=out / "log.csv", writes=writes)
+    if not writes:
+        return [*run, state], state
     logs = [
         keras.callbacks.CSVLogger(out / "log.csv", append=True),
         keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False),
@@ -51,7 +60,7 @@ def for_run(config: Any, out, generator) -> tuple[list[keras.callbacks.Callback]
         logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, every=training.evaluate_every))
     if training.grid_every:
         logs.append(SampleGrid(generator, w, out / "grids", every=training.grid_every))
-    return [*run, *logs, state], state
+    return [*run, *map(alone, logs), alone(state)], state
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -80,11 +89,12 @@ class ResumableState(keras.callbacks.Callback):
         path: File to write, ending in `.weights.h5`.
         callbacks: Callbacks whose counters are to be kept.
         log: CSV log of the run, or None; rows of epochs that have to be done again are taken out of it.
+        writes: False to read only, in a process that trains together with one that writes.
     """
 
-    def __init__(self, path, callbacks=(), *, log=None):
+    def __init__(self, path, callbacks=(), *, log=None, writes=True):
         super().__init__()
-        self.path, self.callbacks, self.log = pathlib.Path(path), list(callbacks), log
+        self.path, self.callbacks, self.log, self.writes = pathlib.Path(path), list(callbacks), log, writes
         self.kept = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -92,6 +102,8 @@ class ResumableState(keras.callbacks.Callback):
             vars(callback).update(self.kept.get(type(callback).__name__, {}))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not self.writes:
+            return
         self.kept = {
             type(c).__name__: {k: _plain(v) for k, v in vars(c).items() if k in DECISIONS} for c in self.callbacks
         }
@@ -108,7 +120,7 @@ class ResumableState(keras.callbacks.Callback):
             ValueError: if the file is damaged, or of another network.
         """
         if not self.path.exists():
-            _shorten(self.log, 0)
+            self._shorten_log(0)
             return 0
         model.optimizer.build(model.trainable_variables)
         state = read_weights(model, self.path)
@@ -117,8 +129,17 @@ class ResumableState(keras.callbacks.Callback):
         self.kept = state["callbacks"]
         for variable, value in zip(_random_states(model), state["random"]):
             variable.assign(value)
-        _shorten(self.log, state["epoch"])
+        self._shorten_log(state["epoch"])
         return state["epoch"]
+
+    def _shorten_log(self, epochs):
+        """Keep the rows of the finished epochs: a killed run may have logged one whose state it did not write."""
+        if self.log is None or not self.log.exists() or not self.writes:
+            return
+        head, *rows = self.log.read_text().splitlines(keepends=True) or [""]
+        kept = [row for row in rows if int(row.split(",")[0]) < epochs]
+        if len(kept) < len(rows):
+            write_text(self.log, head + "".join(kept))
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -215,16 +236,6 @@ def epochs_done(folder: pathlib.Path) -> int:
     """
     path = pathlib.Path(folder) / STATE
     return read_state(path).get("epoch", 0) if path.exists() else 0
-
-
-def _shorten(log, epochs):
-    """Keep the rows of the finished epochs: a run that was killed may have logged one whose state it did not write."""
-    if log is None or not log.exists():
-        return
-    head, *rows = log.read_text().splitlines(keepends=True) or [""]
-    kept = [row for row in rows if int(row.split(",")[0]) < epochs]
-    if len(kept) < len(rows):
-        write_text(log, head + "".join(kept))
 
 
 def _plain(value):

@@ -148,12 +148,13 @@ class DDPM(TwoBackendModel):
         for average, weight in zip(self.ema_network.weights, self.network.weights):
             average.assign(decay * average + (1.0 - decay) * weight)
 
-    def update_metrics(self, losses, t: Tensor) -> dict[str, Tensor]:
-        """Mean loss, and the mean in each quarter of the times (q1 the least noisy)."""
-        self.loss_tracker.update_state(losses)
+    def update_metrics(self, losses, t: Tensor, weight: Any = None) -> dict[str, Tensor]:
+        """Mean loss, and the mean in each quarter of the times (q1 the least noisy); rows of weight 0 do not count."""
+        self.loss_tracker.update_state(losses, sample_weight=weight)
         quarter = ops.ceil(t * QUARTERS - 1e-4) - 1.0  # (B,)
         for q, tracker in enumerate(self.quarter_trackers):
-            tracker.update_state(losses, sample_weight=ops.cast(quarter == q, "float32"))
+            here = ops.cast(quarter == q, "float32")
+            tracker.update_state(losses, sample_weight=here if weight is None else weight * here)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def learn(self, data) -> dict[str, Tensor]:
@@ -171,13 +172,14 @@ class DDPM(TwoBackendModel):
     def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss, on the given (t, eps), or on drawn ones if there are none."""
         parts = data[0] if isinstance(data[0], tuple | list) else data[:2]
-        if len(parts) == 4:  # of `validation_set`
-            x_0, condition, t, eps = parts
+        weight: list[Tensor] = []
+        if len(parts) >= 4:  # of `validation_set`; on several devices with the weight of each row
+            x_0, condition, t, eps, *weight = parts
         else:
             x_0, condition = parts
             t = self.draw_t(ops.shape(x_0)[0])
             eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
-        return self.update_metrics(self.losses(self.ema_network, x_0, as_dict(condition), t, eps), t)
+        return self.update_metrics(self.losses(self.ema_network, x_0, as_dict(condition), t, eps), t, *weight)
 
     def get_config(self) -> dict:
         objects = {"network": self.network, "diffusion": self.diffusion}

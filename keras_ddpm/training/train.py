@@ -1,17 +1,20 @@
 """Training as one function: config -> data -> model -> fit -> save; a recipe is several configurations in a row."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
 import keras
 
 from keras_ddpm import files, presets
-from keras_ddpm.config import Config, choose, recipe_to_json
+from keras_ddpm.config import Config, Devices, choose, recipe_to_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
 from keras_ddpm.training import callbacks
+from keras_ddpm.training.distribution import agreement, cluster
+from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Together
 from keras_ddpm.training.objectives import make_model
 from keras_ddpm.training.progress import progress
 from keras_ddpm.training.validation import VALIDATION
@@ -28,6 +31,7 @@ def train(
     validation=None,
     num_classes: int | None = None,
     resume: bool = False,
+    devices: Devices | None = None,
 ) -> Generator:
     """Train a model and write its run.
 
@@ -40,6 +44,8 @@ def train(
         validation: (images, labels) to validate on; None holds out the last `config.data.validation_images`.
         num_classes: Number of classes; needed with a PyDataset or tf.data.Dataset.
         resume: Continue the run in `out` after its last finished epoch.
+        devices: `Devices` to train on, of this process or of several, each of which calls this function; None for one.
+            Only the first process writes.
 
     Returns:
         `Generator` with the averaged weights of the best validation loss; few-step objectives keep the last ones.
@@ -52,7 +58,9 @@ def train(
     Example:
         >>> generator = keras_ddpm.train(Config(), "runs/mine", data=(images, labels))
     """
+    placement = Placement(cluster.resolve(devices or Devices(), os.environ))
     given = {"data": data, "validation": validation, "num_classes": num_classes, "resume": resume}
+    given["placement"] = placement
     if isinstance(config, Config):
         return _train(config, pathlib.Path(out), init=config.training.init, **given)
     stages, out, init = check_recipe(config), pathlib.Path(out), None
@@ -79,23 +87,42 @@ def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
     return stages
 
 
-def _train(config, out, *, init, data, validation, num_classes, resume, recipe=None):
-    training = config.training
-    if training.objective != "diffusion" and init is None:
-        raise ValueError(
-            f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
-        )
-    keras.utils.set_random_seed(training.seed)
-    source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
+def _train(config, out, *, placement, init, data, validation, num_classes, resume, recipe=None):
+    training, processes = config.training, placement.processes
+    with processes.preparing():
+        if training.objective != "diffusion" and init is None:
+            raise ValueError(
+                f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
+            )
+        keras.utils.set_random_seed(training.seed)
+        source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
+        placement.check(training, source.batches)
+        start = out / callbacks.STATE if resume and (out / callbacks.STATE).exists() else None
+        if start is None and init is not None:
+            start = presets.weights_file(init)
+        processes.agree(lambda: agreement.terms(config, source, start=start, resume=resume, devices=placement.count))
+    with processes.working(), placement.scope():
+        _fit(config, out, source, placement=placement, start=start, resume=resume, recipe=recipe)
+    processes.wait("end")
+    return presets.load_preset(out)
 
+
+def _fit(config, out, source, *, placement, start, resume, recipe):
+    training, writes = config.training, placement.processes.first
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-    if init is not None and not (resume and (out / callbacks.STATE).exists()):
-        read_weights(network, presets.weights_file(init))
+    if start is not None and start.name != callbacks.STATE:
+        read_weights(network, start)
     model = make_model(network, diffusion, config, steps=training.epochs * sources.count_batches(source.batches))
 
-    generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
-    run, state = callbacks.for_run(config, out, generator)
+    with placement.outside():
+        drawn = model.ema_network
+        if placement.several:
+            drawn = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
+        generator = Generator.from_names(drawn, diffusion, config.sampling)
+    run, state = callbacks.for_run(config, out, generator, writes=writes, alone=placement.alone)
+    if placement.several and writes:
+        run.insert(0, CopyWeights(drawn))
     epoch = state.restore(model) if resume else 0
     if epoch >= training.epochs:
         raise ValueError(
@@ -103,20 +130,21 @@ def _train(config, out, *, init, data, validation, num_classes, resume, recipe=N
         )
     held_out = choose(VALIDATION, training.validation_noise, "validation_noise")
 
-    files.check_folder(out)
-    presets.write_config(out, config, source.image_shape, source.num_classes)
-    if recipe is not None:
-        write_text(recipe[0] / RECIPE, recipe_to_json(recipe[1]))
+    if writes:
+        files.check_folder(out)
+        presets.write_config(out, config, source.image_shape, source.num_classes)
+        if recipe is not None:
+            write_text(recipe[0] / RECIPE, recipe_to_json(recipe[1]))
     sources.start(source.batches, epoch)
-    verbose, lines = progress()
+    verbose, lines = progress() if writes else (0, [])
+    batch_size = 4 * training.batch_size
     model.fit(
-        source.batches,
-        validation_data=held_out(source.images, source.labels, diffusion, epoch=epoch),
-        validation_batch_size=4 * training.batch_size,
+        placement.share(source.batches),
+        validation_data=placement.held_out(held_out(source.images, source.labels, diffusion, epoch=epoch), batch_size),
+        validation_batch_size=batch_size,
         epochs=training.epochs,
         initial_epoch=epoch,
-        callbacks=[*run, *lines],
+        callbacks=[*run, *lines, Together(placement.processes)],
         shuffle=False,  # `Batches` has its own order, which a resumed run repeats
         verbose=verbose,
     )
-    return presets.load_preset(out)

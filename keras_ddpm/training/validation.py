@@ -32,7 +32,27 @@ def validation_set(
     return ((images, condition, t, random.standard_normal(images.shape, dtype="float32")),)
 
 
-class FreshValidation(keras.utils.PyDataset):
+class Held(keras.utils.PyDataset):
+    """Batches of what `validation_set` returns.
+
+    Args:
+        arrays: (x_0, condition, t, eps).
+        batch_size: Images a batch; the last batch may have fewer.
+    """
+
+    def __init__(self, arrays, *, batch_size):
+        super().__init__()
+        self.arrays, self.batch_size = arrays, batch_size
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // self.batch_size)
+
+    def __getitem__(self, i):
+        rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+        return (keras.tree.map_structure(lambda array: array[rows], self.arrays),)
+
+
+class FreshValidation(Held):
     """`validation_set` with new times and noise in each epoch: its loss changes even where the model does not.
 
     Args:
@@ -43,16 +63,9 @@ class FreshValidation(keras.utils.PyDataset):
     """
 
     def __init__(self, images, condition, diffusion, *, batch_size=512, seed=0, epoch=0):
-        super().__init__()
-        self.data, self.batch_size, self.seed, self.epoch = (images, condition, diffusion), batch_size, seed, epoch
+        super().__init__((images,), batch_size=batch_size)
+        self.data, self.seed, self.epoch = (images, condition, diffusion), seed, epoch
         self.draw()  # Keras looks at the first batches before an epoch begins
-
-    def __len__(self):
-        return -(-len(self.data[0]) // self.batch_size)
-
-    def __getitem__(self, i):
-        rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
-        return (keras.tree.map_structure(lambda array: array[rows], self.arrays),)
 
     def on_epoch_begin(self) -> None:
         self.draw()

@@ -103,7 +103,7 @@ def test_bad_input_is_one_line_before_any_work_and_leaves_no_folder(tmp_path, np
 def test_a_shipped_configuration_goes_by_its_name_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert {"mnist", "report", "tiny"} <= set(shipped())
-    config, out, resume = parse_training("", ["--config", "tiny", "--epochs", "7"])
+    config, out, resume, _ = parse_training("", ["--config", "tiny", "--epochs", "7"])
     assert (config.name, config.training.epochs, out, resume) == ("tiny", 7, Path("runs/tiny"), False)
     assert parse_training("", [])[0] == Config()
     assert not list(tmp_path.iterdir())
@@ -119,7 +119,7 @@ def test_a_run_is_not_overwritten(tmp_path, name):
 def test_a_run_is_resumed_with_its_own_configuration(tmp_path):
     (tmp_path / "config.json").write_text(to_json(Config(name="other")))
     (tmp_path / "state.weights.h5").touch()
-    config, out, resume = parse_training("", ["--out", str(tmp_path), "--resume"])
+    config, out, resume, _ = parse_training("", ["--out", str(tmp_path), "--resume"])
     assert (config.name, out, resume) == ("other", tmp_path, True)
     with pytest.raises(ValueError, match=r"holds a run already\. Continue it with --resume"):
         parse_training("", ["--out", str(tmp_path)])
@@ -127,7 +127,7 @@ def test_a_run_is_resumed_with_its_own_configuration(tmp_path):
 
 def test_a_recipe_has_its_stages_and_options_reach_them(tmp_path):
     args = ["--config", "mnist_fast", "--out", str(tmp_path), "--epochs", "3", "--dataset", "digits.npz"]
-    stages, out, _ = parse_training("", [*args, "--depths", "2", "3"])
+    stages, out, *_ = parse_training("", [*args, "--depths", "2", "3"])
     assert [stage.name for stage in stages] == ["diffusion", "consistency", "mnist_fast"] and out == tmp_path
     assert {stage.data.dataset for stage in stages} == {"digits.npz"}
     assert {stage.network.depths for stage in stages} == {(2, 3)}
