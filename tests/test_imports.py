@@ -12,18 +12,19 @@ PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
     {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
-    {"data", "diffusion", "networks", "sampling_request", "weights"},
+    {"data", "diffusion", "networks", "sampling_request", "shards", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
-    {"training"},
+    {"training", "synthesis"},
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""
 FROM_PRESET = {"networks/unet.py", "generator.py"}  # whose `from_preset` imports presets when it is called
 TENSORFLOW = {"compiled.py", "cli/run.py", "data/datasets.py", "training/backends.py", "training/optimizer.py"}
+TENSORFLOW |= {"shards/tfrecord.py"}
 """The files of the library that have TensorFlow, TFDS or JAX as their subject, beside evaluation's CLIP."""
 ARRAYS_ONLY = ("metrics", "judges", "probes", "corruptions", "page")
 
