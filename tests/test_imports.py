@@ -23,8 +23,14 @@ LAYERS = [
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""
 FROM_PRESET = {"networks/unet.py", "generator.py"}  # whose `from_preset` imports presets when it is called
-TENSORFLOW = {"compiled.py", "cli/run.py", "data/datasets.py", "training/backends.py", "training/optimizer.py"}
-TENSORFLOW |= {"shards/tfrecord.py"}
+TENSORFLOW = {
+    "compiled.py",
+    "cli/run.py",
+    "data/datasets.py",
+    "shards/tfrecord.py",
+    "training/backends.py",
+    "training/optimizer.py",
+}
 """The files of the library that have TensorFlow, TFDS or JAX as their subject, beside evaluation's CLIP."""
 ARRAYS_ONLY = ("metrics", "judges", "probes", "corruptions", "page")
 

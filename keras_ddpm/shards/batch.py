@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import struct
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +25,22 @@ class Batch(NamedTuple):
         return Batch(*(array[kept] for array in self))
 
 
-def to_png(image: np.ndarray) -> bytes:
-    """An image uint8 (H, W, C), C = 1 or 3, as PNG."""
-    from PIL import Image
+def to_pngs(images: np.ndarray) -> list[bytes]:
+    """Images uint8 (B, H, W, C), C = 1 or 3, as PNGs.
 
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format="PNG")
-    return buffer.getvalue()
+    By hand, since a small image costs Pillow more than twice the time, and the bytes must not depend on its version.
+    Reference: PNG specification, third edition, W3C 2025, sections 5 and 9.
+    """
+    B, H, W, C = images.shape
+    lines = np.zeros((B, H, 1 + W * C), "uint8")  # each line begins with the number of its filter: 0, none
+    lines[:, :, 1:] = images.reshape(B, H, W * C)
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, {1: 0, 3: 2}[C], 0, 0, 0))
+    start, end = b"\x89PNG\r\n\x1a\n" + header, _chunk(b"IEND", b"")
+    return [start + _chunk(b"IDAT", zlib.compress(image.tobytes())) + end for image in lines]
+
+
+def _chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def from_png(content: bytes) -> np.ndarray:

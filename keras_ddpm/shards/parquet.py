@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from keras_ddpm.shards.batch import ROWS, Batch, from_rows, to_png
+from keras_ddpm.shards.batch import ROWS, Batch, from_rows, to_pngs
 
 
 def write(path: str | os.PathLike, batches: Iterable[Batch], *, image_shape: tuple, num_classes: int) -> None:
@@ -20,7 +20,7 @@ def write(path: str | os.PathLike, batches: Iterable[Batch], *, image_shape: tup
     schema = _schema(num_classes)
     with pq.ParquetWriter(path, schema, compression="none") as file:  # PNG is compressed already
         for batch in batches:
-            pngs = [{"bytes": to_png(image), "path": None} for image in batch.images]
+            pngs = [{"bytes": png, "path": None} for png in to_pngs(batch.images)]
             columns = [pa.array(pngs, schema.field("image").type), pa.array(batch.labels), pa.array(batch.seeds)]
             file.write_batch(pa.record_batch(columns, schema=schema))
 

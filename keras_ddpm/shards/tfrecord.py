@@ -1,10 +1,9 @@
 """Shards as TFRecord files, which TensorFlow Datasets reads with `tfds.builder_from_directory`.
 
-The features are TFDS's own: an image as PNG, a class label, and the seed. Its own writer makes dataset_info.json and
-features.json, in which the shards' lengths stand.
+A row is an image as PNG, a class label and the seed, as TFDS keeps such features. Its own writer makes features.json
+and dataset_info.json, in which the shards' lengths stand.
 """
 
-import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ddpm.shards.batch import ROWS, Batch, to_png
+from keras_ddpm.shards.batch import ROWS, Batch, to_pngs
 
 NAME, SPLIT = "digits", "train"
 
@@ -28,12 +27,15 @@ def write(path: str | os.PathLike, batches: Iterable[Batch], *, image_shape: tup
     """
     import tensorflow as tf
 
-    spec = features(image_shape, num_classes)
     with tf.io.TFRecordWriter(str(path)) as file:
         for batch in batches:
-            for image, label, seed in zip(*batch):
-                row = {"image": io.BytesIO(to_png(image)), "label": int(label), "seed": seed}
-                example = tf.train.Example.FromString(spec.serialize_example(spec.encode_example(row)))
+            for png, label, seed in zip(to_pngs(batch.images), batch.labels.tolist(), batch.seeds.tolist()):
+                row = {
+                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
+                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                    "seed": tf.train.Feature(int64_list=tf.train.Int64List(value=[seed])),
+                }
+                example = tf.train.Example(features=tf.train.Features(feature=row))
                 file.write(example.SerializeToString(deterministic=True))  # else a map has no fixed order
 
 

@@ -9,17 +9,17 @@ import pathlib
 import zipfile
 from collections.abc import Iterable, Iterator
 
-from keras_ddpm.shards.batch import ROWS, Batch, from_rows, to_png
+from keras_ddpm.shards.batch import ROWS, Batch, from_rows, to_pngs
 
 
 def write(path: str | os.PathLike, batches: Iterable[Batch], *, image_shape: tuple, num_classes: int) -> None:
     """Write batches as PNGs in a .zip; see `tfrecord.write`."""
     with zipfile.ZipFile(path, "w") as file:
         for batch in batches:
-            for image, label, seed in zip(*batch):
+            for png, label, seed in zip(to_pngs(batch.images), batch.labels, batch.seeds):
                 member = zipfile.ZipInfo(f"{label}/{seed}.png")  # dated 1980: the same bytes on every day
                 member.external_attr = 0o644 << 16
-                file.writestr(member, to_png(image))
+                file.writestr(member, png)
 
 
 def read(path: str | os.PathLike, *, image_shape: tuple, num_classes: int) -> Iterator[Batch]:

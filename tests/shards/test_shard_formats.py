@@ -7,7 +7,7 @@ import pytest
 
 from keras_ddpm.evaluation.arrays import read_images
 from keras_ddpm.shards import tfrecord
-from keras_ddpm.shards.batch import Batch
+from keras_ddpm.shards.batch import Batch, from_png, to_pngs
 from keras_ddpm.shards.formats import FORMATS
 
 SHAPE = {"image_shape": (28, 28, 1), "num_classes": 10}
@@ -23,6 +23,16 @@ def some_batches(*sizes, seed=0):
 
 def joined(batches):
     return [np.concatenate(arrays) for arrays in zip(*batches)]
+
+
+@pytest.mark.parametrize("C", [1, 3])
+def test_a_png_is_read_by_pillow_and_by_tensorflow(C):
+    import tensorflow as tf
+
+    images = np.random.default_rng(0).integers(0, 256, (5, 9, 14, C), dtype="uint8")
+    for image, png in zip(images, to_pngs(images)):
+        np.testing.assert_array_equal(from_png(png), image)
+        np.testing.assert_array_equal(tf.io.decode_png(png).numpy(), image)
 
 
 @pytest.mark.parametrize("name", FORMATS)
