@@ -3,9 +3,10 @@
     python -m benchmarks.synthesis --preset mnist_fast_preview
 
 Generator and pipeline draw the same images, in the same batches, in one process, with all imported, the generator
-loaded and its graph compiled before the clock starts. The shares are of wall time; the processor's time an image, which other work on
-the machine disturbs less, is what the calculation stands on. Memory is the peak of fresh processes that write one
-shard, of one and of ten times as many images: it must not grow with the shard.
+loaded and its graph compiled before the clock starts. The pipeline's share of the generator's rate is given by the
+wall's clock, and by the processor's time an image, which other work on the machine disturbs less, and which the
+calculation stands on. Memory is the peak of fresh processes that write one shard, of one and of ten times as many
+images: it must not grow with the shard.
 """
 
 import dataclasses
@@ -129,13 +130,17 @@ def main() -> None:
     print(f"{machine.describe()}, load average {os.getloadavg()[0]:.1f}")
     print(f"preset {arguments.preset}, {arguments.n:,} images, batches of {arguments.batch}\n")
     wall, cpu = bare(arguments)
-    print("| | images/s | share of the generator's | core-ms an image | bytes an image |\n|---|---|---|---|---|")
-    print(f"| generator alone | {arguments.n / wall:.0f} | | {1000 * cpu / arguments.n:.3f} | |", flush=True)
+    print(
+        "| | images/s | share, wall | core-ms an image | share, processor | bytes an image |\n|---|---|---|---|---|---|"
+    )
+    print(f"| generator alone | {arguments.n / wall:.0f} | | {1000 * cpu / arguments.n:.3f} | | |", flush=True)
     sums = {}
     for format in arguments.formats:
         seconds, cores, size = pipeline(arguments, format)
         sums[format] = {"whole": cores / arguments.n, "size": size / arguments.n}
-        row = f"{arguments.n / seconds:.0f} | {wall / seconds:.0%} | {1000 * cores / arguments.n:.3f}"
+        row = (
+            f"{arguments.n / seconds:.0f} | {wall / seconds:.0%} | {1000 * cores / arguments.n:.3f} | {cpu / cores:.0%}"
+        )
         print(f"| {format} | {row} | {size / arguments.n:.0f} |", flush=True)
     if arguments.memory:
         small, large = (peak(arguments, times * arguments.shard_size) for times in (1, 10))
