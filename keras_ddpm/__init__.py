@@ -19,6 +19,7 @@ _NAMES = {
     "UNet": "networks.unet",
     "evaluate": "evaluation.api",
     "load_preset": "presets",
+    "synthesize": "synthesis.api",
 }
 
 __all__ = ["__version__", *_NAMES]

@@ -12,13 +12,13 @@ PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
     {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
-    {"data", "diffusion", "networks", "sampling_request", "weights"},
+    {"data", "diffusion", "networks", "sampling_request", "shards", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
-    {"training"},
+    {"training", "synthesis"},
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""
@@ -27,6 +27,7 @@ TENSORFLOW = {
     "compiled.py",
     "cli/run.py",
     "data/datasets.py",
+    "shards/tfrecord.py",
     "training/backends.py",
     "training/distribution/devices.py",
     "training/distribution/processes.py",

@@ -1,9 +1,11 @@
-"""keras-ddpm sample | train | evaluate | compare | presets | info."""
+"""keras-ddpm sample | train | evaluate | compare | synthesize | presets | info."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 
 from keras_ddpm import __version__
+from keras_ddpm.cli import synthesize
 from keras_ddpm.cli.run import run
 
 DESCRIPTION = "Class-conditional diffusion: draw digits, train, measure. --version prints the version."
@@ -34,7 +36,9 @@ def _dispatch(args: Sequence[str]) -> None:
         return
     import tyro
 
-    tyro.extras.subcommand_cli_from_dict(_commands(), prog=program, description=DESCRIPTION, args=args).run()
+    args, beam = synthesize.split_beam(list(args)) if args[:1] == ["synthesize"] else (args, ())
+    command = tyro.extras.subcommand_cli_from_dict(_commands(), prog=program, description=DESCRIPTION, args=args)
+    (dataclasses.replace(command, beam=beam) if beam else command).run()
 
 
 def _commands() -> dict:
@@ -49,6 +53,7 @@ def _commands() -> dict:
         "train": Train,
         "evaluate": Evaluate,
         "compare": Compare,
+        "synthesize": synthesize.Synthesize,
         "presets": Presets,
         "info": Info,
     }

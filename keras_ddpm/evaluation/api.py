@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from keras_ddpm import data
-from keras_ddpm.evaluation import provenance
+from keras_ddpm.evaluation import provenance, totals
 from keras_ddpm.evaluation.arrays import NUM_CLASSES, check_images, check_labels
 from keras_ddpm.evaluation.drawing import Drawn, draw
 from keras_ddpm.evaluation.groups import PROCESS, check_counts, check_digits, choose_groups
@@ -18,7 +20,7 @@ from keras_ddpm.evaluation.measure import measure
 from keras_ddpm.evaluation.metrics import Pair
 from keras_ddpm.evaluation.metrics.cas import STEPS
 from keras_ddpm.evaluation.report import Report
-from keras_ddpm.evaluation.sources import DEFAULT_N, find_source
+from keras_ddpm.evaluation.sources import find_source
 from keras_ddpm.sampling_request import w_of_class
 
 Progress = Callable[[str, int, int], Any]
@@ -42,8 +44,11 @@ def evaluate(
 
     Args:
         source: Name of a shipped preset, folder of a run, `Generator`, path of an `.npz` file with `images` and
-            `labels`, or `(images, labels)`: uint8 (N, 28, 28, 1) and int (N,).
+            `labels`, `(images, labels)`: uint8 (N, 28, 28, 1) and int (N,), or the folder of a data set in shards,
+            as `synthesize` writes it.
         n: Images to measure, at most the number of real test images. Default: 1000 drawn ones, or all given ones.
+            Of a data set in shards, all images count for accuracy, pixels and one of the Fréchet distances; n is the
+            sample for all other figures.
         w: Guidance, one number or ten. Default: the preset's own; a `Generator` needs it.
         sampler, steps: For a preset or a run. Default: its own.
         seed: Seed of the first image; the others follow. If more than n images are given: seed of the choice.
@@ -52,7 +57,8 @@ def evaluate(
         cas: Whether to add the classification accuracy score, which trains two classifiers and takes minutes.
         clip: "digit", our own small CLIP, or a preset of OpenAI's: "clip-vit-base-patch32" and siblings.
         dataset: The real digits: TFDS name, or path of an `.npz` file.
-        progress: Called as `progress(stage, done, total)`, with images while "sampling" and stages after that.
+        progress: Called as `progress(stage, done, total)`, with images while "sampling" or "reading", and stages
+            after that.
 
     Returns:
         `Report`.
@@ -69,11 +75,13 @@ def evaluate(
     start, dataset = time.perf_counter(), str(dataset)
     settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "seed": seed}
     settings |= {"only": only, "cas": cas, "clip": clip, "dataset": dataset}
-    found, groups, test, training, images, labels = _checked(source, settings)
+    found, groups, real, training, images, labels = _checked(source, settings)
     generator = found.build() if found.build else None
-    evaluator = _evaluator(_clip_name(clip), test) if "clip" in groups else None
-    test = tuple(array[: len(labels)] for array in test)
+    evaluator = _evaluator(_clip_name(clip), real) if "clip" in groups else None
     ready = time.perf_counter()
+    if found.data_set is not None:
+        everything, images, labels = _read(found.data_set, found.count(n, most=len(real[0])), seed, progress)
+    test = tuple(array[: len(labels)] for array in real)
     followed = test if set(PROCESS) & set(groups) else None
     drawn = Drawn(images, {}, None)
     if generator is not None:
@@ -92,13 +100,21 @@ def evaluate(
         notify=_stages(progress, len(groups) + cas + 1),
     )
     content["seconds"] = seconds | content["seconds"]
+    if found.data_set is not None:
+        beside = content["figures"]
+        content["figures"] |= totals.figures(everything, groups, test=real, training=training, beside=beside)
+        if "accuracy" in groups:
+            content["confusion"] = everything.confusion.tolist()
     counts, name = {"n": len(labels), "training": len(training[0])}, evaluator.name if evaluator else None
     content["facts"] = provenance.describe(found, **counts, evaluator=name, settings=settings)
     return Report(content, pictures)
 
 
 def _checked(source, settings):
-    """The source, the groups, real test and training images, and what to measure, once all arguments fit together."""
+    """The source, the groups, real test and training images, and what to measure, once all arguments fit together.
+
+    Images in shards are not read here: of their labels there are two of each digit, as the manifest tells.
+    """
     n, seed, dataset = settings["n"], settings["seed"], settings["dataset"]
     if n is not None and n < 1:
         raise ValueError(f"`n` must be at least 1. Received: {n}")
@@ -107,10 +123,12 @@ def _checked(source, settings):
     found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset)
     groups = choose_groups(settings["only"], arrays_only=found.build is None)
     test, training = _real(dataset)
-    images, labels = (None, test[1]) if found.build else found.select(n, most=len(test[0]), seed=seed)
-    count = (n or DEFAULT_N) if images is None else len(images)
+    count = found.count(n, most=len(test[0]))
     check_counts(count, groups, available=min(len(test[0]), len(training[0])), cas=settings["cas"])
-    labels = labels[:count]
+    if found.data_set is not None:
+        images, labels = None, np.repeat(np.arange(NUM_CLASSES), np.minimum(found.data_set.label_counts, 2))
+    else:
+        images, labels = (None, test[1][:count]) if found.build else found.select(n, most=len(test[0]), seed=seed)
     check_digits(labels, groups)
     return found, groups, test, training, images, labels
 
@@ -140,15 +158,28 @@ def _evaluator(name, test):
 
 def _draw(generator, labels, w, seed, real, progress):
     """What `draw` returns; `progress` is told how many images there are so far."""
+    w = w_of_class(w, NUM_CLASSES)[labels]
+    return draw(generator, labels, w, seed=seed, real=real, progress=_counted(progress, "sampling", len(labels)))
+
+
+def _read(data_set, sample, seed, progress):
+    """What `totals.read` returns; `progress` is told how many images there are so far."""
+    advance = _counted(progress, "reading", len(data_set))
+    return totals.read(data_set.batches(), len(data_set), sample=sample, seed=seed, advance=advance)
+
+
+def _counted(progress, stage, total):
+    """A function of the number of new images, which tells `progress` how many there are so far."""
+    if progress is None:
+        return None
     done = 0
 
     def advance(count):
         nonlocal done
         done += count
-        progress("sampling", done, len(labels))
+        progress(stage, done, total)
 
-    w = w_of_class(w, NUM_CLASSES)[labels]
-    return draw(generator, labels, w, seed=seed, real=real, progress=advance if progress else None)
+    return advance
 
 
 def _stages(progress, total):

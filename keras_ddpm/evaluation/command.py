@@ -18,10 +18,11 @@ class Evaluate:
     """Name of a shipped preset. Default: mnist."""
     run_folder: Annotated[pathlib.Path | None, tyro.conf.arg(name="run")] = None
     """Folder that train.py wrote."""
-    images: pathlib.Path | None = None
-    """.npz file with `images` (uint8, N x 28 x 28 x 1) and `labels`."""
+    images: str | None = None
+    """.npz file with `images` (uint8, N x 28 x 28 x 1) and `labels`, or a folder that `synthesize` wrote."""
     n: int | None = None
-    """Number of images, and of real test images beside them. Default: 1000; with --images all, up to the real ones."""
+    """Number of images, and of real test images beside them. Default: 1000; with --images all, up to the real ones;
+    of a folder in shards, the sample for what is not counted over all images."""
     w: float | None = None
     """Guidance. Default: the preset's, as for the sampler and the steps."""
     sampler: str | None = None
@@ -57,13 +58,15 @@ class Evaluate:
         print(f"\n{self.out / 'report.html'}")
 
     def _source(self):
+        from keras_ddpm.evaluation.sources import is_data_set
+
         sources = [value for value in (self.preset, self.run_folder, self.images) if value is not None]
         if len(sources) > 1:
             raise ValueError("Give one of --preset, --run and --images, not several")
         if self.images and (self.w, self.sampler, self.steps) != (None, None, None):
             raise ValueError("--w, --sampler and --steps do nothing to --images, which are given")
-        if self.images and not self.images.is_file():
-            raise FileNotFoundError(f"There is no file {str(self.images)!r}")
+        if self.images and not (pathlib.Path(self.images).is_file() or is_data_set(self.images)):
+            raise FileNotFoundError(f"There is no file {self.images!r}, and no data set in shards")
         return sources[0] if sources else "mnist"
 
 
@@ -93,7 +96,7 @@ class Compare:
 
 
 class _Bars:
-    """Two progress bars, one after the other: images drawn, and stages of the measuring."""
+    """Two progress bars, one after the other: images drawn or read, and stages of the measuring."""
 
     def __enter__(self):
         self.bar, self.unit = None, None
@@ -102,7 +105,7 @@ class _Bars:
     def show(self, stage: str, done: int, total: int) -> None:
         from tqdm import tqdm
 
-        unit = "image" if stage == "sampling" else "stage"
+        unit = "image" if stage in ("sampling", "reading") else "stage"
         if unit != self.unit:
             self.__exit__()
             self.bar, self.unit = tqdm(total=total, desc=stage, unit=unit, disable=None), unit

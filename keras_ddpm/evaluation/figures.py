@@ -10,6 +10,11 @@ FIGURES = {
         NUMBER,
         "like real; lower means closer to training images than test images are",
     ),
+    "frechet_distance_all": (
+        "Fréchet distance, all images",
+        NUMBER,
+        "of all images in shards, and of all test images, to all training images; fewer images make it larger",
+    ),
     "kernel_distance": ("Kernel distance", NUMBER, "near 0 is good"),
     "kernel_distance_within_digit": ("Kernel distance within a digit", NUMBER, "like real; detects wrong labels"),
     "precision": ("Precision", SHARE, "generated images that lie where real ones do"),
@@ -40,6 +45,7 @@ FIGURES = {
 HEADLINE = (
     "accuracy",
     "frechet_distance",
+    "frechet_distance_all",
     "precision",
     "recall",
     "coverage",

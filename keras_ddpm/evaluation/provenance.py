@@ -1,5 +1,6 @@
 """What a reader needs to reproduce a report: command, seeds, data, judges, machine, versions."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -43,6 +44,7 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         dict of texts: title, lead, judges, clip, command; `rows` is a dict of more.
     """
     dataset, seed, drawn = settings["dataset"], settings["seed"], source.build is not None
+    shards = {} if source.data_set is None else _shards(source.data_set, n)
     judges = [f"Classifier: {_classifier()}."]
     if evaluator:
         judges.append(f"CLIP: {evaluator}{', not OpenAI’s' if evaluator == digit_clip.NAME else ''}.")
@@ -51,6 +53,7 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         "seeds": f"{seed} to {seed + n - 1}" if drawn else f"{seed}, for the choice of images",
         "real images": f"{dataset}: the first {n} of the test split; both are compared with the first {n} of the "
         f"training split, and copies are searched for among all {training} of it",
+        **shards,
         "judges": " ".join(judges),
         "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
         "versions": ", ".join(f"{name} {version}" for name, version in presets.versions().items()),
@@ -64,6 +67,19 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         "command": _command(source, settings),
         "rows": rows,
     }
+
+
+def _shards(data_set, n):
+    """What was counted over all images, and how they were chosen."""
+    counted = (
+        f"accuracy, confidence, confusion, pixels and the second Fréchet distance over all {len(data_set)} images; "
+        f"everything else on {n} of them, chosen at random"
+    )
+    settings, removed = data_set.settings, data_set.content["removed"]
+    chosen = ", ".join(f"{count} removed by {name}" for name, count in removed.items())
+    if settings["judge_weights"] == hashlib.sha256(classifier.SHIPPED.read_bytes()).hexdigest():
+        chosen += ". The classifier that measures here chose them too, so its figures flatter"
+    return {"shards": f"{counted}.", **({"filters": f"{chosen}."} if chosen else {})}
 
 
 def _command(source, settings):

@@ -1,4 +1,4 @@
-"""What can be evaluated: a preset, a run folder, a `Generator`, an `.npz` file, or arrays; checked before any work."""
+"""What can be evaluated: a preset, a run, a `Generator`, or images in arrays, a file or shards; checked at once."""
 
 import dataclasses
 import pathlib
@@ -10,6 +10,7 @@ import numpy as np
 from keras_ddpm import presets
 from keras_ddpm.evaluation.arrays import IMAGE_SHAPE, NUM_CLASSES, check_images, check_labels, read_images
 from keras_ddpm.sampling_request import check_request, in_words
+from keras_ddpm.shards.dataset import ShardedImages
 
 DEFAULT_N = 1_000
 
@@ -26,6 +27,7 @@ class Source:
         sampling: The sampler and its steps, for a reader.
         build: Makes the generator; None for given images.
         images, labels: uint8 (N, 28, 28, 1) and int (N,), if they are given.
+        data_set: Images in shards, which are read one after the other.
     """
 
     title: str
@@ -36,6 +38,20 @@ class Source:
     build: Callable | None = None
     images: Any = None
     labels: Any = None
+    data_set: ShardedImages | None = None
+
+    def count(self, n: int | None, *, most: int) -> int:
+        """How many images are measured: n, by default all given ones up to `most`, or 1000 drawn ones.
+
+        Raises:
+            ValueError: if fewer than n are given.
+        """
+        if self.build is not None:
+            return n or DEFAULT_N
+        given = len(self.images if self.data_set is None else self.data_set)
+        if n and n > given:
+            raise ValueError(f"`n` must be at most {given}, the number of images. Received: {n}")
+        return n or min(given, most)
 
     def select(self, n: int | None, *, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """n of the given images with their labels, at random if there are more; by default all, up to `most`.
@@ -43,9 +59,7 @@ class Source:
         Raises:
             ValueError: if there are fewer than n.
         """
-        if n and n > len(self.images):
-            raise ValueError(f"`n` must be at most {len(self.images)}, the number of images. Received: {n}")
-        count = n or min(len(self.images), most)
+        count = self.count(n, most=most)
         kept = np.sort(np.random.default_rng(seed).permutation(len(self.images))[:count])
         return self.images[kept], self.labels[kept]
 
@@ -69,6 +83,9 @@ def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset:
         return _of_arrays(*source, title=f"{len(source[0])} given images", python="(images, labels)")
     if isinstance(source, str | pathlib.Path):
         path = pathlib.Path(source)
+        if is_data_set(source):
+            _nothing_to_sample(given)
+            return _of_data_set(source)
         if path.suffix == ".npz" or path.is_file():
             _nothing_to_sample(given)
             found = {"title": f"Images of {path.name}", "python": repr(str(source)), "flags": f"--images {source}"}
@@ -77,9 +94,15 @@ def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset:
     if hasattr(source, "sample") and hasattr(source, "network"):
         return _of_generator(source, given, seed=seed, n=n)
     raise ValueError(
-        "`source` must be a preset's name, a run folder, a `Generator`, the path of an .npz file, or "
-        f"(images, labels). Received: {source!r:.60}"
+        "`source` must be a preset's name, a run folder, a `Generator`, the path of an .npz file or of a data set in "
+        f"shards, or (images, labels). Received: {source!r:.60}"
     )
+
+
+def is_data_set(source: str | pathlib.Path) -> bool:
+    """Whether a path is that of a data set in shards: it has a manifest, and is no preset; or it is a bucket's URL."""
+    folder = pathlib.Path(source)
+    return "://" in str(source) or ((folder / "manifest.json").is_file() and not (folder / "config.json").exists())
 
 
 def _nothing_to_sample(given):
@@ -91,6 +114,13 @@ def _of_arrays(images, labels, **found):
     check_images(images)
     check_labels(labels, images)
     return Source(images=np.asarray(images), labels=np.asarray(labels), **found)
+
+
+def _of_data_set(source):
+    found = ShardedImages(source)
+    _check_shape(tuple(found.settings["image_shape"]), len(found.label_counts))
+    name = str(source).rstrip("/").rpartition("/")[2]
+    return Source(title=f"Data set {name}", python=repr(str(source)), flags=f"--images {source}", data_set=found)
 
 
 def _of_preset(source, given, *, seed, n, dataset):

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import machine, quality, training
+from benchmarks import evaluation, machine, quality, synthesis, training
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
+from keras_ddpm.shards.dataset import ShardedImages
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,3 +102,27 @@ def test_an_error_of_a_benchmark_is_one_line():
     done = run("benchmarks.quality", "--preset", "nothing")
     assert done.returncode == 2 and done.stderr.startswith("error: `preset` must be")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_synthesis_is_measured_beside_the_bare_generator(small_preset):
+    arguments = synthesis.Arguments(preset=str(small_preset), n=20, shard_size=10, batch=5)
+    assert min(synthesis.bare(arguments)) > 0
+    wall, processor, size = synthesis.pipeline(arguments, "npz")
+    assert wall > 0 and processor > 0 and size > 20 * 28 * 28
+
+
+def test_a_billion_images_are_calculated_from_seconds_and_bytes():
+    arguments = synthesis.Arguments(price=0.05, link=8.0, cores=100)
+    text = synthesis.billion(arguments, generator=0.0009, whole=0.001, size=500)
+    assert "278 core-hours (1.00 core-ms an image): $14" in text and "500 GB (500 bytes an image)" in text
+    assert "2.8 hours on 100 cores, which write 50.0 MB/s; 2,000 cores fill 8 Gbit/s" in text
+    assert "generator is 90% of it" in text and "a generator 9 times as fast" in text
+
+
+def test_the_data_set_of_the_evaluation_benchmark_has_the_images_it_says(tmp_path):
+    arrays = {f"{name}_train": np.zeros(shape, "uint8") for name, shape in (("x", (20, 28, 28, 1)), ("y", 20))}
+    np.savez(tmp_path / "data.npz", **arrays)
+    arguments = evaluation.Arguments(shard_size=10, format="npz", dataset=str(tmp_path / "data.npz"))
+    evaluation.write(tmp_path, arguments, 70)
+    found = ShardedImages(tmp_path)
+    assert len(found) == 70 and sum(len(batch.labels) for batch in found.batches()) == 70

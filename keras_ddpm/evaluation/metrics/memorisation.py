@@ -38,7 +38,13 @@ def two_nearest(points: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, n
 
 def two_nearest_images(images: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same for uint8 images, (N, 28, 28, 1) and (M, 28, 28, 1); distances are root mean squares in [0, 1]."""
-    return two_nearest(_flat(images), _flat(training))
+    return search_among(training)(images)
+
+
+def search_among(training: np.ndarray) -> Search:
+    """`two_nearest_images` as a function of the images alone, for many calls with the same training images."""
+    neighbours = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(_flat(training))
+    return lambda images: neighbours.kneighbors(_flat(images))
 
 
 def closest_pairs(search: Search, images: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
