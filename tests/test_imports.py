@@ -12,12 +12,13 @@ PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
     {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
-    {"data", "diffusion", "networks", "sampling_request", "weights"},
+    {"data", "diffusion", "networks", "image_request", "sampling_request", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
+    {"restoration"},
     {"training"},
     {"cli"},
 ]
