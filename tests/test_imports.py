@@ -19,7 +19,7 @@ LAYERS = [
     {"runtimes"},
     {"api", "evaluation"},
     {"restoration"},
-    {"training"},
+    {"demo", "training"},
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""

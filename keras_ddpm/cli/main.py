@@ -1,4 +1,4 @@
-"""keras-ddpm sample | train | evaluate | compare | presets | info."""
+"""keras-ddpm sample | train | evaluate | compare | demo | presets | info."""
 
 import sys
 from collections.abc import Sequence
@@ -38,6 +38,7 @@ def _dispatch(args: Sequence[str]) -> None:
 
 
 def _commands() -> dict:
+    from keras_ddpm.cli.demo import Demo
     from keras_ddpm.cli.info import Info
     from keras_ddpm.cli.presets import Presets
     from keras_ddpm.cli.sample import Sample
@@ -49,6 +50,7 @@ def _commands() -> dict:
         "train": Train,
         "evaluate": Evaluate,
         "compare": Compare,
+        "demo": Demo,
         "presets": Presets,
         "info": Info,
     }
