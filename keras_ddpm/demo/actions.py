@@ -107,7 +107,7 @@ def restore(
     seconds = time.perf_counter() - start
     damaged = np.stack([np.where(mask, 178, image), np.where(mask, 60, image), np.where(mask, 50, image)], axis=-1)
     share = f"{100 * mask.mean():.0f} % painted over"
-    words = f"{share}, {_seeds_in_words(seeds)}, {in_words(seconds)}"
+    words = f"{_seeds_in_words(seeds)}, {share}, {in_words(seconds)}"
     return enlarged(damaged.astype("uint8")), _sheet(restored.reshape(count, *image.shape, 1)), words
 
 
@@ -156,7 +156,7 @@ def _seeds(text, count):
     """Seeds from a field that may be empty; Python integers, since too large a seed is an error and no wrap."""
     text = str(text or "").strip()
     if not text:
-        return [int(fresh_seeds(())) % 2**32 + i for i in range(count)]
+        text = str(int(fresh_seeds(())) % 2**32)
     if not text.isascii() or not text.isdigit() or int(text) + count - 1 > MAX_SEED:
         raise ValueError(f"The seed must be a whole number from 0 to {MAX_SEED - count + 1}. Received: {text[:40]!r}")
     return [int(text) + i for i in range(count)]

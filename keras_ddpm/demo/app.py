@@ -19,7 +19,7 @@ WAITING = 64  # visitors in the queue; the next one is asked to come again
 TITLE = "Draw digits"
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 CSS = """
-.gradio-container { max-width: 68rem !important; margin: 0 auto; }
+.gradio-container { width: 100%; min-width: 0 !important; max-width: 68rem !important; margin: 0 auto; }
 .picture img, .film { image-rendering: pixelated; }
 .film { max-width: 100%; height: auto; background: #000; }
 .facts p { font-variant-numeric: tabular-nums; }
@@ -35,7 +35,7 @@ def build(source: Source) -> gr.Blocks:
         with gr.Tab("Film"):
             _film_tab(source)
         if source.restores:
-            with gr.Tab("Paint and restore"):
+            with gr.Tab("Restore"):
                 _restore_tab(source)
         if len(source.presets) > 1:
             with gr.Tab("Compare"):
@@ -94,7 +94,7 @@ def _restore_tab(source):
     image = gr.State()
     with gr.Row():
         with gr.Column(scale=2):
-            gr.Markdown("1. Draw a digit. 2. Paint over a part of it. 3. Have it restored.")
+            gr.Markdown("Draw a digit, paint over a part of it, and have it restored.")
             preset, digit, seed = _preset(source, "mnist"), _digit(), _seed()
             begin = gr.Button("Draw a digit")
             painter = gr.ImageEditor(
@@ -106,7 +106,7 @@ def _restore_tab(source):
                 canvas_size=(actions.SIDE, actions.SIDE),
                 fixed_canvas=True,
                 brush=gr.Brush(default_size=40, colors=["#b23c32"], color_mode="fixed"),
-                height=460,
+                height=400,
             )
         with gr.Column(scale=3):
             known = gr.Dropdown(
@@ -170,7 +170,15 @@ def _steps():
 
 
 def _picture(label):
-    return gr.Image(label=label, format="png", type="numpy", interactive=False, elem_classes="picture")
+    return gr.Image(
+        label=label,
+        alt_text=label,
+        show_label=False,
+        format="png",
+        interactive=False,
+        buttons=["download"],
+        elem_classes="picture",
+    )
 
 
 def _facts():
