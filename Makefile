@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup sample evaluate train export serve test test-jax test-slow lint format benchmark attack studies
+.PHONY: setup sample evaluate train export serve demo web test test-jax test-slow lint format benchmark attack studies
 
 setup: $(VENV)/.done
 
@@ -28,6 +28,12 @@ export: setup  ## the next version of models/ddpm, verified; pass flags with ARG
 serve: setup  ## the local server, with the shipped model, which is exported if models/ddpm does not have it
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m serving.server --model-base-path models/ddpm
+
+demo: setup  ## a page on this machine to try the models with; ARGS="--server localhost:8500"
+	$(BIN)/python -m keras_ddpm demo $(ARGS)
+
+web: setup  ## web/dist: a page that draws in the browser, for any file server; ARGS="--preset mnist_fast_preview"
+	$(BIN)/python -m web $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest -q --durations=10 --numprocesses auto --maxprocesses 4 --dist loadfile

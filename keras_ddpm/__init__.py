@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "sample": "api",
+    "restore": "restoration.api",
     "Config": "config",
     "Label": "conditions",
     "Scalar": "conditions",

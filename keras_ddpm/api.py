@@ -53,7 +53,7 @@ def sample(
         >>> keras_ddpm.sample([3, 3, 7], w=2.0, seed=[1, 2, 3]).shape
         (3, 28, 28)
     """
-    settings, image_shape, num_classes = _settings(preset)
+    settings, image_shape, num_classes = settings_of(preset)
     if settings.sampling.guidance == "none":
         check_baked_w(w, settings.sampling.w)
     presets.with_sampling(settings, sampler=sampler, steps=steps)
@@ -75,7 +75,7 @@ def load(preset, sampler, steps, runtime: str | None) -> Any:
     return _generator(preset, sampler, steps) if runtime is None else _drawer(preset, sampler, steps, runtime)
 
 
-def _settings(preset):
+def settings_of(preset: Any) -> Any:
     """What `presets.read_config` returns, kept until the file changes."""
     file = presets.find(preset) / "config.json"
     return _read(file.resolve(), file.stat().st_mtime_ns)

@@ -1,8 +1,10 @@
-"""A function of tensors as one compiled graph, by the backend in use."""
+"""A function of tensors as one compiled graph, by the backend in use, and how it is called for many rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
+import numpy as np
 
 
 def compiled(function: Callable, *, model: keras.Model | None = None, xla: bool = False) -> Callable:
@@ -24,6 +26,33 @@ def compiled(function: Callable, *, model: keras.Model | None = None, xla: bool 
     import tensorflow as tf
 
     return tf.function(function, reduce_retracing=not xla, jit_compile=True if xla else None)
+
+
+def in_batches(function: Callable, inputs: Mapping[str, np.ndarray], size: int, *, progress: Any = None) -> Any:
+    """Call a function of batches for any number of rows.
+
+    JAX compiles for each shape, so batches are filled up to a power of two there.
+
+    Args:
+        function: Takes a dict of arrays (B, ...), returns a structure of arrays with as many rows.
+        inputs: dict of arrays, all of N rows.
+        size: Largest B.
+        progress: Called with the number of rows after each batch; None for nothing.
+
+    Returns:
+        What the function returns, as NumPy arrays of N rows.
+    """
+    parts = []
+    for start in range(0, len(next(iter(inputs.values()))), size):
+        batch = {name: value[start : start + size] for name, value in inputs.items()}
+        n = len(next(iter(batch.values())))
+        if keras.backend.backend() == "jax":
+            full = 1 << (n - 1).bit_length()
+            batch = {name: np.resize(value, (full, *value.shape[1:])) for name, value in batch.items()}
+        parts.append(keras.tree.map_structure(lambda a: np.asarray(a)[:n], function(batch)))  # noqa: B023
+        if progress:
+            progress(n)
+    return keras.tree.map_structure(lambda *p: np.concatenate(p), *parts)
 
 
 def _compiled_by_jax(function, variables):

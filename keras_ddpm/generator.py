@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import config, guidance, noise, samplers
-from keras_ddpm.compiled import compiled
+from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.data.pixels import to_uint8
 from keras_ddpm.diffusion import Diffusion
@@ -260,17 +260,7 @@ class Generator(keras.Model):
         if w.ndim != 1:
             raise ValueError(f"`digit`, `w` and `seed` must broadcast to (N,). Received: {w.shape}")
         inputs = {**condition, "w": w, "key": noise.split_seed(seed)}
-        parts = []
-        for start in range(0, len(w), rows):
-            batch = {name: value[start : start + rows] for name, value in inputs.items()}
-            n = len(batch["w"])
-            if keras.backend.backend() == "jax":
-                full = 1 << (n - 1).bit_length()
-                batch = {name: np.resize(value, (full, *value.shape[1:])) for name, value in batch.items()}
-            parts.append(keras.tree.map_structure(lambda a: np.asarray(a)[:n], draw(batch)))  # noqa: B023
-            if progress:
-                progress(n)
-        return keras.tree.map_structure(lambda *p: np.concatenate(p), *parts)
+        return in_batches(draw, inputs, rows, progress=progress)
 
     def _compiled(self, name):
         """The graph of the "images" of a batch, of one "image" alone, or of the "path"."""

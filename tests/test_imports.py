@@ -12,13 +12,14 @@ PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
     {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
-    {"data", "diffusion", "networks", "sampling_request", "shards", "weights"},
+    {"data", "diffusion", "image_request", "networks", "sampling_request", "shards", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
-    {"training", "synthesis"},
+    {"restoration"},
+    {"demo", "synthesis", "training"},
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""

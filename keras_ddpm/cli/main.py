@@ -1,4 +1,4 @@
-"""keras-ddpm sample | train | evaluate | compare | synthesize | presets | info."""
+"""keras-ddpm sample | train | evaluate | compare | synthesize | demo | presets | info."""
 
 import dataclasses
 import sys
@@ -42,6 +42,7 @@ def _dispatch(args: Sequence[str]) -> None:
 
 
 def _commands() -> dict:
+    from keras_ddpm.cli.demo import Demo
     from keras_ddpm.cli.info import Info
     from keras_ddpm.cli.presets import Presets
     from keras_ddpm.cli.sample import Sample
@@ -54,6 +55,7 @@ def _commands() -> dict:
         "evaluate": Evaluate,
         "compare": Compare,
         "synthesize": synthesize.Synthesize,
+        "demo": Demo,
         "presets": Presets,
         "info": Info,
     }

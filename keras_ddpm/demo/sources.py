@@ -1,0 +1,96 @@
+"""Who draws for the page: this process, or TensorFlow Serving through a client that is handed in."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Source(Protocol):
+    """What the page needs of whoever draws."""
+
+    presets: list[str]
+    """Names to choose from, the first by default."""
+    at_once: int
+    """Drawings at the same time; further ones wait."""
+    restores: bool
+    """Whether there is `restore`."""
+    failures: tuple[type[Exception], ...]
+    """Errors that a sentence to the user is enough for."""
+
+    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+        """Images, uint8 (N, H, W, C)."""
+        ...
+
+    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+        """States from noise to image, float (K, H, W, C) in about [-1, 1]."""
+        ...
+
+
+class Local:
+    """This process draws, with shipped presets or folders.
+
+    Args:
+        presets: Names or folders.
+    """
+
+    at_once = 1  # the cores are shared, and each drawing uses all of them
+    restores = True
+    failures = (ValueError, OSError)
+
+    def __init__(self, presets: list[str]):
+        from keras_ddpm.presets import read_config
+
+        for preset in presets:
+            read_config(preset)  # an error before the page opens
+        self.presets = presets
+
+    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+        from keras_ddpm import api, runtimes
+
+        images = api.sample(digit, w, seed=seed, steps=steps, preset=preset, runtime=runtimes.usable(preset))
+        return images[..., None] if images.ndim == 3 else images
+
+    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+        from keras_ddpm import api, presets
+        from keras_ddpm.sampling_request import check_request
+
+        config, _, num_classes = presets.read_config(preset)
+        presets.with_sampling(config, steps=steps, w=w)  # the checks of `sample`
+        given = check_request([digit], w, [seed], num_classes=num_classes, own=config.sampling.w)
+        return api.load(preset, None, steps, None).trajectory(*given, every=1)[1][0]
+
+    def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, **given: Any) -> np.ndarray:
+        """Images (N, H, W) that agree with `image` where `mask` is False; see `keras_ddpm.restore`."""
+        import keras_ddpm
+
+        return keras_ddpm.restore(image, mask=mask, preset=preset, **given)
+
+
+class Remote:
+    """A server draws.
+
+    Args:
+        clients: A `serving.client.Client` for each model.
+        failures: The client's errors.
+    """
+
+    at_once = 8  # a server merges what comes together
+    restores = False
+
+    def __init__(self, clients: Mapping[str, Any], failures: tuple[type[Exception], ...]):
+        self.clients, self.presets, self.failures = clients, list(clients), (ValueError, *failures)
+
+    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+        _check_no_steps(steps)
+        images = self.clients[preset].sample(digit, w, seed=seed).images
+        return images[..., None] if images.ndim == 3 else images
+
+    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+        _check_no_steps(steps)
+        return self.clients[preset].trajectory(digit, w, seed=seed).x_t[0]
+
+
+def _check_no_steps(steps):
+    if steps is not None:
+        raise ValueError(f"`steps` must be left empty: they are part of a server's model. Received: {steps}")
