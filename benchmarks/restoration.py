@@ -6,7 +6,8 @@
 Half, expand, every second line and nearest 2x are RePaint's masks (arXiv 2201.09865) for 28 pixels, except that expand
 keeps half of the side, not a quarter, where nothing of a digit is left; thick and thin are random strokes like those of
 its masks. Scale 2 and 4 are averages of squares. The judge is the shipped classifier, which took no part in choosing
-anything. Needs opencv-python-headless (`pip install -e ".[restoration]"`).
+anything. How much what is left tells of an unknown digit at all: the vote of the training images nearest to it there.
+Needs opencv-python-headless (`pip install -e ".[restoration]"`).
 """
 
 import dataclasses
@@ -25,7 +26,8 @@ from keras_ddpm.restoration.api import restore
 
 SIDE = 28
 SEEDS = 8  # of each image, for the diversity
-SCALES = {"scale 2": 2, "scale 4": 4}
+NEIGHBOURS = 5
+SCALES = {"scale 1": 1, "scale 2": 2, "scale 4": 4}
 STROKES = {"thick": (3, 6), "thin": (7, 2)}  # how many, and how wide
 OF_DIVERSITY = 10  # one of so many images is restored from all seeds
 
@@ -40,7 +42,16 @@ class Arguments:
     """Noise levels that are visited. Default: that of `restore`."""
     repeats: int | None = None
     """How often each is. Default: that of `restore`."""
-    damages: tuple[str, ...] = ("half", "thick", "thin", "expand", "every second line", "nearest 2x", *SCALES)
+    damages: tuple[str, ...] = (
+        "half",
+        "thick",
+        "thin",
+        "expand",
+        "every second line",
+        "nearest 2x",
+        "scale 2",
+        "scale 4",
+    )
     """What is done to the images."""
     held_out: bool = False
     """The last training images instead of test images, to choose by."""
@@ -99,6 +110,16 @@ def shown(left: np.ndarray, given: dict, *, missing: int) -> np.ndarray:
     return np.where(given["mask"], np.uint8(missing), left)
 
 
+def nearest(left: np.ndarray, given: dict, training: data.Dataset) -> np.ndarray:
+    """The digit that most of the `NEIGHBOURS` training images have that are nearest in what is left: int (N,)."""
+    others, _ = damaged(training.images[..., 0], "scale 1" if "mask" in given else f"scale {given['scale']}")
+    x, t = (a.reshape(len(a), -1).astype("float32") / 255 for a in (left, others))
+    known = 1 - given["mask"].reshape(len(left), -1).astype("float32") if "mask" in given else np.ones_like(x)
+    distance = known @ (t**2).T - 2 * (known * x) @ t.T  # (N, training), up to a number for each image
+    votes = training.labels[np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]]
+    return np.stack([np.bincount(row, minlength=10).argmax() for row in votes])
+
+
 def psnr(images: np.ndarray, originals: np.ndarray) -> float:
     """The mean over the images of 10 log10(255^2 / mean squared error), in dB; at most 60 for each."""
     error = np.mean((images.astype(float) - originals) ** 2, axis=(1, 2))
@@ -115,7 +136,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     for preset in arguments.presets:
         presets.find(preset)
-    split = data.load("mnist", "train").hold_out(5_000)[1] if arguments.held_out else data.load("mnist", "test")
+    training, held = data.load("mnist", "train").hold_out(5_000)
+    split = held if arguments.held_out else data.load("mnist", "test")
     images, labels = split.images[: arguments.n, ..., 0], split.labels[: arguments.n]
     if arguments.picture:
         pictures.write_png(arguments.picture, page(images, labels, arguments))
@@ -134,6 +156,8 @@ def main() -> None:
     for damage in arguments.damages:
         left, given = damaged(images, damage)
         report(damage, "nothing", shown(left, given, missing=0))
+        right = np.mean(nearest(left, given, training) == labels)
+        print(f"| {damage} | {NEIGHBOURS} nearest training images vote |  | {right:.1%} |  |  |", flush=True)
         start = time.perf_counter()
         name, restored = by_opencv(left, given)
         report(damage, name, restored, seconds=time.perf_counter() - start)

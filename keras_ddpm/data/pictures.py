@@ -58,7 +58,8 @@ def write_gif(path, frames: np.ndarray, *, milliseconds: int = 80, hold: int = 1
     first, *rest = [Image.fromarray(frame) for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]
     with files.atomic(path) as partial:
-        first.save(partial, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+        settings = {"duration": durations, "loop": 0, "optimize": False}  # optimised, grey levels would be merged
+        first.save(partial, format="GIF", save_all=True, append_images=rest, **settings)
 
 
 def read_image(path, *, channels: int) -> np.ndarray:
