@@ -18,7 +18,7 @@ LAYERS = [
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
-    {"restoration"},
+    {"restoration", "editing"},
     {"demo", "synthesis", "training"},
     {"cli"},
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import evaluation, machine, quality, synthesis, training
+from benchmarks import evaluation, machine, quality, restoration, synthesis, training
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
 from keras_ddpm.shards.dataset import ShardedImages
@@ -126,3 +126,23 @@ def test_the_data_set_of_the_evaluation_benchmark_has_the_images_it_says(tmp_pat
     evaluation.write(tmp_path, arguments, 70)
     found = ShardedImages(tmp_path)
     assert len(found) == 70 and sum(len(batch.labels) for batch in found.batches()) == 70
+
+
+@pytest.mark.parametrize("damage", ["half", "thick", "thin", "expand", "every second line", "nearest 2x", "scale 2"])
+def test_a_damage_leaves_a_part_and_the_nearest_image_in_it_is_the_image_itself(damage, monkeypatch):
+    monkeypatch.setattr(restoration, "NEIGHBOURS", 1)
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), dtype="uint8")
+    left, given = restoration.damaged(images[..., 0], damage)
+    if "mask" in given:
+        shares = given["mask"].mean(axis=(1, 2))
+        assert 0.05 < shares.min() <= shares.max() < 0.8
+        np.testing.assert_array_equal(left[~given["mask"]], images[..., 0][~given["mask"]])
+    found = restoration.nearest(left, given, data.Dataset(images, np.arange(9), 10))
+    assert found.tolist() == list(range(9))
+
+
+def test_psnr_is_that_of_the_mean_squared_error_in_decibel():
+    black = np.zeros((2, 28, 28), "uint8")
+    assert restoration.psnr(black + np.uint8(255), black) == 0
+    assert restoration.psnr(black + np.uint8(51), black) == pytest.approx(20 * np.log10(5))
+    assert restoration.psnr(black, black) == pytest.approx(60)
