@@ -17,7 +17,7 @@ from keras_ddpm.demo.sources import Source
 
 WAITING = 64  # visitors in the queue; the next one is asked to come again
 TITLE = "Draw digits"
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+FONTS: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 CSS = """
 .gradio-container { width: 100%; min-width: 0 !important; max-width: 68rem !important; margin: 0 auto; }
 .picture img, .film { image-rendering: pixelated; }
