@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from keras_ddpm import presets
+from keras_ddpm.restoration import projection
 
 from .signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
 
@@ -35,6 +36,10 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "T": config.diffusion.T,
         **dataclasses.asdict(config.sampling),
         "every": every,
+        "restore": {
+            "steps": min(projection.STEPS, config.diffusion.T),
+            "repeats": projection.usual_repeats(config.sampling),
+        },
         "max_batch": MAX_BATCH,
         "allowed_batch_sizes": ALLOWED_BATCH_SIZES,
         "xla": xla,

@@ -3,11 +3,13 @@
     sample, sample_png   (digit, w, seed) -> images
     trajectory           (digit, w, seed) -> every k-th x_t
     denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network, t = 0 ... T - 1
+    restore              (image, mask, digit, w, seed) -> images: what the mask leaves, and the rest drawn anew
     metadata             (digit) -> the settings of the export, as JSON
 
 Every input and output has the batch first, so that a server can merge requests. The loop is one `while` of the graph,
 with guidance in one batch of 2B; each step's noise is drawn in it, from each row's seed. Times are the paper's indices,
--1 for the clean image. Bad input is refused by the graph, before any work.
+-1 for the clean image. A mask is 1 where a pixel is missing; a digit of -1 is unknown to `restore`, which then ignores
+w. Bad input is refused by the graph, before any work.
 """
 
 import functools
@@ -21,6 +23,7 @@ import tensorflow as tf
 
 from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
+from keras_ddpm.restoration import operators, projection
 
 ALLOWED_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_BATCH = ALLOWED_BATCH_SIZES[-1]
@@ -38,21 +41,25 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
         network: A built `UNet` in float32.
         diffusion: `Diffusion`.
         sampling: `SamplingConfig`.
-        metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `num_classes`, `T`
-            and `xla` are read here too.
+        metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `num_classes`, `T`,
+            `restore` (its steps and repeats) and `xla` are read here too.
 
     Returns:
         dict of name -> (function, its `tf.TensorSpec`s). Functions take what the specs name and return a dict.
     """
     request = [DIGIT, W, SEED]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
+    image = tf.TensorSpec([None, *network.image_shape], "uint8", "image")
+    mask = tf.TensorSpec([None, *network.image_shape[:2]], "uint8", "mask")
     generator = Generator.from_names(network, diffusion, sampling)
     checked = functools.partial(check, num_classes=network.num_classes)
 
+    def whole(run):
+        return tf.function(run, jit_compile=True) if metadata["xla"] else run
+
     def draw(digit, w, seed, *, path=False):
         digit, w, seed = checked({"digit": digit, "w": w, "seed": seed}).values()
-        run = functools.partial(generator.draw, path=path)
-        return (tf.function(run, jit_compile=True) if metadata["xla"] else run)({"label": digit}, w, key_of(seed))
+        return whole(functools.partial(generator.draw, path=path))({"label": digit}, w, key_of(seed))
 
     def sample(digit, w, seed):
         return {"image": to_uint8(draw(digit, w, seed))}
@@ -74,6 +81,19 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
         x_0 = generator.denoiser({"label": digit}, w)(x_t, t)
         return {"eps": diffusion.eps(x_0, x_t, t), "x_0": x_0}
 
+    def restore(image, mask, digit, w, seed):
+        given = {"image": image, "mask": mask, "digit": digit, "w": w, "seed": seed}
+        image, mask, digit, w, seed = checked(given, unknown=True).values()
+        unknown, times = digit < 0, projection.times_of(diffusion.schedule, **metadata["restore"])
+
+        def run(image, mask, digit, w, key):
+            operator = operators.inpainting(1.0 - tf.cast(mask, "float32")[..., None])
+            rest = {"operator": operator, "y": tf.cast(image, "float32") / 127.5 - 1.0, "noise": tf.zeros_like(w)}
+            return projection.draw(generator, {"label": digit}, w, key, **rest, times=times)
+
+        digit, w = tf.where(unknown, generator.nulls["label"], digit), tf.where(unknown, 1.0, w)
+        return {"image": to_uint8(whole(run)(image, mask, digit, w, key_of(seed)))}
+
     def describe(digit):
         digit = checked({"digit": digit})["digit"]  # a small message can claim a million rows
         return {"metadata": tf.repeat(json.dumps(metadata), tf.shape(digit)[0])}
@@ -83,25 +103,30 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
         "sample_png": (sample_png, request),
         "trajectory": (trajectory, request),
         "denoise": (denoise, [x_t, T, DIGIT, W]),
+        "restore": (restore, [image, mask, *request]),
         "metadata": (describe, [DIGIT]),
     }
 
 
-def check(inputs: Any, *, num_classes, T=None) -> dict[str, tf.Tensor]:
+def check(inputs: Any, *, num_classes, T=None, unknown=False) -> dict[str, tf.Tensor]:
     """Refuse bad input in the graph: InvalidArgumentError with one sentence.
 
     Args:
         inputs: dict of tensors (N, ...), named as in the signatures.
         num_classes: Number of classes.
         T: Number of noise levels, if `t` is among them.
+        unknown: Whether a digit may be -1.
 
     Returns:
         The same dict; whatever uses its tensors runs after the checks.
     """
     rows = {name: tf.shape(value)[0] for name, value in inputs.items()}
     N = rows["digit"]
+    least = -1 if unknown else 0
     laws = {
-        "digit": (f"must be in 0..{num_classes - 1}", lambda digit: (digit >= 0) & (digit < num_classes)),
+        "digit": (f"must be in {least}..{num_classes - 1}", lambda digit: (digit >= least) & (digit < num_classes)),
+        "image": ("must be uint8", lambda image: tf.ones_like(image, tf.bool)),
+        "mask": ("must be 0, or 1 where a pixel is missing", lambda mask: mask <= 1),
         "w": ("must be finite", tf.math.is_finite),
         "seed": ("must be in 0..2^63 - 1", lambda seed: seed >= 0),
         "x_t": ("must be finite", tf.math.is_finite),
@@ -119,6 +144,12 @@ def check(inputs: Any, *, num_classes, T=None) -> dict[str, tf.Tensor]:
         fine = holds(value)
         wrong = tf.boolean_mask(value, tf.logical_not(fine))
         asserts.append(tf.debugging.Assert(tf.reduce_all(fine), [f"`{name}` {law}, this one has:", wrong[:1]]))
+    if "mask" in inputs:
+        share = tf.reduce_mean(tf.cast(inputs["mask"] > 0, "float32"), axis=(1, 2))
+        fine = tf.reduce_all((share > 0) & (share < 1))
+        asserts.append(
+            tf.debugging.Assert(fine, ["`mask` must leave some pixels known and some missing. Missing:", share])
+        )
     with tf.control_dependencies(asserts):
         return {name: tf.identity(value) for name, value in inputs.items()}
 

@@ -7,6 +7,10 @@ import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.data import to_uint8
+from keras_ddpm.data.pixels import to_float
+from keras_ddpm.noise import split_seed
+from keras_ddpm.restoration import operators
+from keras_ddpm.restoration.api import graph
 
 from . import metadata, session, versions
 
@@ -48,6 +52,7 @@ def verify(
         notify("drawing through the graph")
         served = [servable.run("sample", request)["image"] for request in requests]
         _check_siblings(servable, requests[0], served[0])
+        _check_restored(servable, requests[0], served[0], generator, found["restore"])
     finally:
         servable.close()
     notify("drawing in Python")
@@ -99,3 +104,26 @@ def _check_siblings(servable, request, images):
     last = to_uint8(path["x_t"][:, -1]).astype(int)
     if path["t"][0, -1] != -1 or np.abs(last - images).max() > 1:
         raise ValueError("`trajectory` does not end in the images of `sample`")
+
+
+def _check_restored(servable, request, images, generator, settings):
+    """`restore` keeps what is known, and draws what Python draws, with a digit and without."""
+    mask = np.zeros(images.shape[:3], "uint8")
+    mask[:, :, images.shape[2] // 2 :] = 1
+    unknown = np.arange(len(images)) % 2 == 1
+    given = request | {"image": images, "mask": mask, "digit": np.where(unknown, -1, request["digit"]).astype("int32")}
+    restored = servable.run("restore", given)["image"]
+    rows = {
+        "label": np.where(unknown, generator.nulls["label"], request["digit"]).astype("int32"),
+        "w": np.where(unknown, 1.0, request["w"]).astype("float32"),
+        "key": split_seed(request["seed"]),
+        "y": to_float(images),
+        "known": 1.0 - mask[..., None].astype("float32"),
+        "noise": np.zeros(len(images), "float32"),
+    }
+    drawn = np.asarray(graph(generator, operators.inpainting, **settings)(rows)).astype(int)
+    if np.any(restored[mask == 0] != images[mask == 0]):
+        raise ValueError("`restore` returns other pixels than the known ones")
+    differences = np.abs(drawn - restored)
+    if differences.max() > 1 or np.count_nonzero(differences) > DIFFERING * differences.size + 1:
+        raise ValueError("`restore` draws other images than keras_ddpm.restore")

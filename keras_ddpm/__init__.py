@@ -10,6 +10,9 @@ __version__ = "0.1.0"
 _NAMES = {
     "sample": "api",
     "restore": "restoration.api",
+    "interpolate": "editing",
+    "vary": "editing",
+    "film": "editing",
     "Config": "config",
     "Label": "conditions",
     "Scalar": "conditions",

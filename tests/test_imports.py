@@ -18,7 +18,7 @@ LAYERS = [
     {"presets"},
     {"runtimes"},
     {"api", "evaluation"},
-    {"restoration"},
+    {"restoration", "editing"},
     {"demo", "training"},
     {"cli"},
 ]

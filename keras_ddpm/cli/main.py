@@ -1,4 +1,4 @@
-"""keras-ddpm sample | train | evaluate | compare | demo | presets | info."""
+"""keras-ddpm sample | restore | vary | interpolate | train | evaluate | compare | demo | presets | info."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from keras_ddpm import __version__
 from keras_ddpm.cli.run import run
 
-DESCRIPTION = "Class-conditional diffusion: draw digits, train, measure. --version prints the version."
+DESCRIPTION = "Class-conditional diffusion: draw digits, restore, train, measure. --version prints the version."
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -39,14 +39,19 @@ def _dispatch(args: Sequence[str]) -> None:
 
 def _commands() -> dict:
     from keras_ddpm.cli.demo import Demo
+    from keras_ddpm.cli.edit import Interpolate, Vary
     from keras_ddpm.cli.info import Info
     from keras_ddpm.cli.presets import Presets
+    from keras_ddpm.cli.restore import Restore
     from keras_ddpm.cli.sample import Sample
     from keras_ddpm.cli.train import Train
     from keras_ddpm.evaluation.command import Compare, Evaluate
 
     return {
         "sample": Sample,
+        "restore": Restore,
+        "vary": Vary,
+        "interpolate": Interpolate,
         "train": Train,
         "evaluate": Evaluate,
         "compare": Compare,

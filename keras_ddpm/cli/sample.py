@@ -1,4 +1,4 @@
-"""keras-ddpm sample: digits into a PNG, or into an .npz file."""
+"""keras-ddpm sample: digits into a PNG, a film of how they come about (GIF), or an .npz file."""
 
 import contextlib
 import dataclasses
@@ -14,12 +14,13 @@ from keras_ddpm.cli import quiet
 
 MAX_IMAGES = 100_000
 MAX_PIXELS = 50_000_000
+MAX_FILMS = 400  # images in a GIF
 MAX_COLUMNS = 20  # unless asked for
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Draw digits into a PNG, a row for each digit, or into an .npz file, for `evaluate --images`."""
+    """Draw digits into a PNG, a row for each digit, a GIF of the way there, or an .npz file for `evaluate --images`."""
 
     digits: tyro.conf.Positional[tuple[int, ...]] = ()
     """One digit or several, such as 7 or 0 1 2."""
@@ -28,7 +29,7 @@ class Sample:
     n: int = 1
     """Images of each digit. At most 100,000 images in all."""
     out: pathlib.Path = pathlib.Path("digits.png")
-    """A .png, or an .npz with `images` (uint8, N x H x W x C), `labels` and `seed`."""
+    """A .png, a .gif from noise to the digits, or an .npz with `images` (uint8, N x H x W x C), `labels` and `seed`."""
     seed: int | None = None
     """Seed of the first image, 0 ... 2^63 - 1; the others follow. Default: fresh."""
     sampler: str | None = None
@@ -57,6 +58,10 @@ class Sample:
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
+        if self.out.suffix.lower() == ".gif":
+            pictures.write_gif(self.out, self._film(digit, seed))
+            print(f"{self.out}: {in_words(first, digit.size)}")
+            return
         runtime = self._chosen_runtime()
         settings: dict[str, Any] = {
             "sampler": self.sampler,
@@ -75,6 +80,15 @@ class Sample:
         else:
             pictures.write_png(self.out, self._page(images))
         print(f"{self.out}: {in_words(first, digit.size)}")
+
+    def _film(self, digit: np.ndarray, seed: list[int]) -> np.ndarray:
+        """The pages of the film, the last of which is that of the PNG."""
+        from keras_ddpm import editing
+
+        settings: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        frames = editing.film(digit, self.w, seed=seed, **settings)  # (N, frames, H, W) or (N, frames, H, W, 3)
+        frames = frames[..., None] if frames.ndim == 4 else frames
+        return np.stack([self._page(frames[:, i]) for i in range(frames.shape[1])])
 
     def _chosen_runtime(self) -> str | None:
         """What `api.sample` has for `runtime`."""
@@ -97,8 +111,17 @@ class Sample:
                 f"`n` must be at most {MAX_IMAGES // len(self.digits)}, for {MAX_IMAGES:,} images in all: call again "
                 f"with another --seed for more. Received: {self.n}"
             )
-        if self.out.suffix.lower() not in (".png", ".npz"):
-            raise ValueError(f"`out` must end in .png or .npz. Received: {str(self.out)!r}")
+        if self.out.suffix.lower() not in (".png", ".gif", ".npz"):
+            raise ValueError(f"`out` must end in .png, .gif or .npz. Received: {str(self.out)!r}")
+        if self.out.suffix.lower() == ".gif":
+            self._check_film()
+
+    def _check_film(self) -> None:
+        count = self.n * len(self.digits)
+        if count > MAX_FILMS:
+            raise ValueError(f"A GIF holds at most {MAX_FILMS} images: lower `n`, or write a PNG. Received: {count}")
+        if self.runtime not in ("auto", "keras"):
+            raise ValueError(f"`runtime` must be keras for a GIF: the others keep no path. Received: {self.runtime!r}")
 
     def _check_page(self, image_shape: tuple[int, ...]) -> None:
         """A PNG that nothing can open is found before any work."""

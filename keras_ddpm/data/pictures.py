@@ -1,4 +1,4 @@
-"""Pictures for people: grids of images and curves, as PNG."""
+"""Pictures for people: grids of images and curves as PNG, films as GIF; and pictures of people's, read."""
 
 import math
 
@@ -42,6 +42,46 @@ def write_png(path, image) -> None:
 
     with files.atomic(path) as partial:
         Image.fromarray(image).save(partial, format="PNG")
+
+
+def write_gif(path, frames: np.ndarray, *, milliseconds: int = 80, hold: int = 1500) -> None:
+    """Write a film atomically, which starts again at its end.
+
+    Args:
+        path: File to write.
+        frames: uint8 (N, H, W), or (N, H, W, 3), whose colours are brought down to 256 in each frame.
+        milliseconds: How long to show a frame.
+        hold: How long to show the last one.
+    """
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    durations = [milliseconds] * len(rest) + [hold]
+    with files.atomic(path) as partial:
+        settings = {"duration": durations, "loop": 0, "optimize": False}  # optimised, grey levels would be merged
+        first.save(partial, format="GIF", save_all=True, append_images=rest, **settings)
+
+
+def read_image(path, *, channels: int) -> np.ndarray:
+    """Read a picture.
+
+    Args:
+        path: File in any format that Pillow reads.
+        channels: 1 for its grey levels, 3 for its colours.
+
+    Returns:
+        uint8 (H, W) or (H, W, 3).
+
+    Raises:
+        OSError: if there is no such file, or no picture in it.
+        ValueError: if it has more than 256 grey levels.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.mode[0] in "IF":
+            raise ValueError(f"{str(path)!r} must have 8 bits a pixel. Received: mode {image.mode!r}")
+        return np.asarray(image.convert("L" if channels == 1 else "RGB"))
 
 
 def write_npz(path, **arrays) -> None:

@@ -1,6 +1,7 @@
 """Restoring in one line: `keras_ddpm.restore(image, mask=mask)`."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def restore(
     request.check_one(mask=mask, scale=scale, operator=operator)
     n, noise = image_request.check_number("n", n, 1), request.check_noise(noise)
     settings, image_shape, num_classes = api.settings_of(preset)
-    usual = projection.REPEATS if settings.sampling.trained_steps is None else 1
+    usual = projection.usual_repeats(settings.sampling)
     repeats = usual if repeats is None else image_request.check_number("repeats", repeats, 1)
     kind, measured = _measurement(image, mask, scale, operator, image_shape)
     rows = image_request.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
@@ -85,7 +86,7 @@ def restore(
     lead = image_request.lead_of(rows, measured)
     seeds = image_request.seeds_of(first, lead, n)
     rows["noise"] = np.float32(noise / 127.5)
-    draw = _graph(api.load(preset, None, None, None), kind, steps, repeats)
+    draw = graph(api.load(preset, None, None, None), kind, steps, repeats)
     inputs = {name: image_request.spread(value, 0, lead, n) for name, value in rows.items()}
     inputs |= {name: image_request.spread(value, axes, lead, n) for name, (value, axes) in measured.items()}
     images = in_batches(draw, inputs | {"key": noises.split_seed(seeds.reshape(-1))}, MAX_BATCH, progress=progress)
@@ -112,9 +113,18 @@ def _measurement(image, mask, scale, operator, image_shape):
 
 
 @functools.lru_cache(maxsize=16)
-def _graph(generator, kind, steps, repeats):
-    """From a dict of rows to uint8 (B, H, W, C), in one graph; kept for each kind of measurement."""
-    times = projection.times_of(generator, steps, repeats)
+def graph(generator: Any, kind: Any, steps: int | None, repeats: int) -> Callable:
+    """A function from rows to uint8 (B, H, W, C), in one graph; kept for each kind of measurement.
+
+    Args:
+        generator: `Generator`.
+        kind: `operators.inpainting`, or an `Operator`.
+        steps, repeats: See `projection.times_of`.
+
+    Returns:
+        Function of a dict of label, w, key, y, noise and, for a mask, known.
+    """
+    times = projection.times_of(generator.diffusion.schedule, steps, repeats)
 
     def draw(rows):
         operator = kind(rows["known"]) if kind is operators.inpainting else kind

@@ -32,7 +32,7 @@ from keras import ops
 from keras_ddpm import samplers
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.restoration.operators import Operator
-from keras_ddpm.schedules import levels
+from keras_ddpm.schedules import Schedule, levels
 from keras_ddpm.types import Denoiser, Tensor
 
 STEPS, REPEATS = 10, 4
@@ -78,11 +78,16 @@ def trust_in(noise: Tensor, diffusion: Diffusion) -> Callable[[Tensor], Tensor]:
     return trust
 
 
-def times_of(generator: Any, steps: int | None, repeats: int) -> np.ndarray:
+def usual_repeats(sampling: Any) -> int:
+    """`REPEATS`, or 1 for a few-step model: its `SamplingConfig` has `trained_steps`."""
+    return REPEATS if sampling.trained_steps is None else 1
+
+
+def times_of(schedule: Schedule, steps: int | None, repeats: int) -> np.ndarray:
     """The times of a restoration.
 
     Args:
-        generator: `Generator`.
+        schedule: Function t -> (alpha_t, sigma_t).
         steps: Number of different times, evenly spaced; None: `STEPS`, or all levels if they are fewer.
         repeats: How often each is visited.
 
@@ -92,7 +97,7 @@ def times_of(generator: Any, steps: int | None, repeats: int) -> np.ndarray:
     Raises:
         ValueError: for steps that the schedule does not have.
     """
-    T = levels(generator.diffusion.schedule)
+    T = levels(schedule)
     steps = min(STEPS, T or STEPS) if steps is None else steps
     return np.repeat(samplers.trailing_times(steps, levels=T), repeats)
 

@@ -1,4 +1,4 @@
-"""Checks of digits, guidance and seeds before anything is sent.
+"""Checks of digits, guidance, seeds and images before anything is sent.
 
 They broadcast like NumPy's arrays, to one row for each image.
 """
@@ -63,9 +63,62 @@ def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
     return shape[0], {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
 
 
+def pictures(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """One image or several, uint8 (*shape) or (N, *shape); a last axis of 1 may be left out.
+
+    Args:
+        name: For the error.
+        value: Anything like an array.
+        shape: Of one image, (H, W, C).
+
+    Raises:
+        InvalidRequest: for another type or shape.
+    """
+    bare = shape[:-1] if shape[-1] == 1 else shape
+    expected = f"uint8 ({', '.join(map(str, bare))}), or a batch (N, ...)"
+    array = _array(name, value, expected)
+    lead = _lead(array, shape)
+    if array.dtype != np.uint8 or lead is None:
+        raise invalid(name, expected, f"{array.dtype} {array.shape}")
+    return array.reshape(*lead, *shape)
+
+
+def missing(value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask: uint8 (H, W) or (N, H, W), 1 where a pixel is missing; made of bool, of 0 and 1, or of 0 and 255.
+
+    Args:
+        value: Anything like an array.
+        shape: Of one mask, (H, W).
+
+    Raises:
+        InvalidRequest: for another shape or other values, or if all or nothing is missing.
+    """
+    expected = f"({', '.join(map(str, shape))}), or (N, ...), True (or 255) where a pixel is missing, else False"
+    array = _array("mask", value, expected)
+    lead = _lead(array, (*shape, 1))
+    values = set(np.unique(array).tolist()) if array.dtype.kind in "biuf" else None
+    if lead is None or values is None or not (values <= {0, 1} or values <= {0, 255}):
+        came = array.dtype if values is None or len(values) > 2 else sorted(values)
+        raise invalid("mask", expected, f"{came} {array.shape}")
+    mask = (array.reshape(*lead, *shape) != 0).astype("uint8")
+    share = mask.mean(axis=(-2, -1))
+    if np.any((share == 0) | (share == 1)):
+        raise invalid("mask", "such that some pixels are known and some missing", f"a share of {share.tolist()}")
+    return mask
+
+
 def fresh_seeds(count: int) -> np.ndarray:
     """Random seeds, int64 (count,)."""
     return np.random.default_rng().integers(0, MAX_SEED, size=count, endpoint=True)
+
+
+def _lead(array, shape):
+    """The axes before an image of this shape, whose last axis of 1 may be left out: () or (N,); None for neither."""
+    for image in (shape, shape[:-1]) if shape[-1] == 1 else (shape,):
+        lead = array.shape[: array.ndim - len(image)]
+        if array.ndim in (len(image), len(image) + 1) and array.shape[len(lead) :] == image:
+            return lead
+    return None
 
 
 def _array(name, value, expected):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments
+from . import arguments, restoring
 from .deadline import Deadline, default_seconds
 from .errors import invalid
 from .model_spec import ModelSpec, VersionStatus
@@ -129,6 +129,38 @@ class Client:
         """
         outputs, seeds = self._draw("trajectory", digit, w, seed, deadline)
         return Trajectory(outputs["x_t"], outputs["t"], seeds)
+
+    def restore(
+        self,
+        image: ArrayLike,
+        *,
+        mask: ArrayLike,
+        digit: Numbers = None,
+        w: Numbers = None,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+    ) -> Drawn:
+        """Draw what is missing of images; known pixels come back as they are.
+
+        Args:
+            image: uint8 (H, W), (H, W, 3) in colour, or a batch (N, ...).
+            mask: True, 1 or 255 where a pixel is missing: (H, W) or (N, H, W).
+            digit: int or array of ints; None: unknown.
+            w: Guidance towards the digit; None: the model's own. Without a digit there is none.
+            seed, deadline: See `sample`.
+
+        Returns:
+            `Drawn`: images uint8 (N, H, W) and seeds int64 (N,), N from NumPy's broadcasting (1 for scalars).
+
+        Raises:
+            InvalidRequest: for a wrong argument, before anything is drawn, or for a model that was exported before
+                there was `restore`.
+            ServingError: see `sample`.
+        """
+        model, end = self._metadata(deadline)
+        calls, inputs = restoring.calls(model), restoring.inputs(image, mask, digit, w, seed, model=model)
+        images = self._predict_rows("restore", inputs, model, end, steps=calls)["image"]
+        return Drawn(images[..., 0] if images.shape[-1] == 1 else images, np.array(inputs["seed"]))
 
     def denoise(
         self, x_t: ArrayLike, t: ArrayLike, digit: ArrayLike, w: Numbers = None, *, deadline: Seconds = None

@@ -16,13 +16,14 @@ def output_specs(signature: str, image_shape: list[int]) -> dict[str, TensorSpec
     """What the client promises of a signature's outputs, whatever the server says it gives.
 
     Args:
-        signature: "sample", "sample_png", "trajectory" or "denoise".
+        signature: "sample", "sample_png", "trajectory", "restore" or "denoise".
         image_shape: Height, width and channels.
     """
     h, w, c = image_shape
     image, states = TensorSpec("float32", (None, h, w, c)), TensorSpec("float32", (None, None, h, w, c))
     return {
         "sample": {"image": TensorSpec("uint8", (None, h, w, c))},
+        "restore": {"image": TensorSpec("uint8", (None, h, w, c))},
         "sample_png": {"image_bytes": TensorSpec("string", (None,))},
         "trajectory": {"x_t": states, "t": TensorSpec("int32", (None, None))},
         "denoise": {"eps": image, "x_0": image},

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import machine, quality, training
+from benchmarks import machine, quality, restoration, training
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
 
@@ -100,3 +100,23 @@ def test_an_error_of_a_benchmark_is_one_line():
     done = run("benchmarks.quality", "--preset", "nothing")
     assert done.returncode == 2 and done.stderr.startswith("error: `preset` must be")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", ["half", "thick", "thin", "expand", "every second line", "nearest 2x", "scale 2"])
+def test_a_damage_leaves_a_part_and_the_nearest_image_in_it_is_the_image_itself(damage, monkeypatch):
+    monkeypatch.setattr(restoration, "NEIGHBOURS", 1)
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), dtype="uint8")
+    left, given = restoration.damaged(images[..., 0], damage)
+    if "mask" in given:
+        shares = given["mask"].mean(axis=(1, 2))
+        assert 0.05 < shares.min() <= shares.max() < 0.8
+        np.testing.assert_array_equal(left[~given["mask"]], images[..., 0][~given["mask"]])
+    found = restoration.nearest(left, given, data.Dataset(images, np.arange(9), 10))
+    assert found.tolist() == list(range(9))
+
+
+def test_psnr_is_that_of_the_mean_squared_error_in_decibel():
+    black = np.zeros((2, 28, 28), "uint8")
+    assert restoration.psnr(black + np.uint8(255), black) == 0
+    assert restoration.psnr(black + np.uint8(51), black) == pytest.approx(20 * np.log10(5))
+    assert restoration.psnr(black, black) == pytest.approx(60)

@@ -11,7 +11,7 @@ import keras_ddpm
 from keras_ddpm.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("sample", "train", "evaluate", "compare", "demo", "presets", "info")
+COMMANDS = ("sample", "restore", "vary", "interpolate", "train", "evaluate", "compare", "demo", "presets", "info")
 
 
 def test_version_is_the_packages(capsys):

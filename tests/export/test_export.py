@@ -85,6 +85,47 @@ def test_denoise_answers_an_eps_and_an_x_0_that_make_up_x_t(servable, served_pre
         np.testing.assert_allclose(answer["x_0"][one], denoise(x_t[one], time), atol=1e-4)
 
 
+def half_missing(n):
+    """A request to restore n images whose right half is missing, every second digit unknown."""
+    images = np.random.default_rng(0).integers(0, 256, (n, 28, 28, 1), dtype="uint8")
+    mask = np.zeros((n, 28, 28), "uint8")
+    mask[:, :, 14:] = 1
+    request = rows(n)
+    return request | {"image": images, "mask": mask, "digit": np.where(np.arange(n) % 2, -1, request["digit"])}
+
+
+def test_restore_keeps_what_is_known_and_draws_what_python_draws(servable, served_preset):
+    request = half_missing(4)
+    served = servable.run("restore", {**request, "digit": request["digit"].astype("int32")})["image"][..., 0]
+    np.testing.assert_array_equal(served[:, :, :14], request["image"][:, :, :14, 0])
+    for i in range(4):
+        given = {} if i % 2 else {"digit": request["digit"][i], "w": request["w"][i]}
+        seed, mask = request["seed"][i], request["mask"][i]
+        drawn = keras_ddpm.restore(request["image"][i], mask=mask, seed=seed, preset=served_preset, **given)
+        assert np.abs(drawn.astype(int) - served[i]).max() <= 1 and np.ptp(drawn[:, 14:]) > 50
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"digit": np.int32([-2, 1])}, r"`digit` must be in -1\.\.9"),
+        ({"digit": np.int32([10, 1])}, r"`digit` must be in -1\.\.9"),
+        ({"mask": np.full((2, 28, 28), 2, "uint8")}, "`mask` must be 0, or 1 where a pixel is missing"),
+        ({"mask": np.zeros((2, 28, 28), "uint8")}, "some pixels known and some missing"),
+        ({"mask": np.ones((2, 28, 28), "uint8")}, "some pixels known and some missing"),
+        ({"mask": half_missing(3)["mask"]}, "`mask` must have as many rows"),
+        ({"image": half_missing(1)["image"]}, "`image` must have as many rows"),
+        ({"image": np.zeros((2, 14, 28, 1), "uint8")}, "image"),
+        ({"w": np.float32([1, np.nan])}, "`w` must be finite"),
+        ({"seed": np.int64([1, -1])}, "`seed` must be in"),
+    ],
+)
+def test_the_graph_refuses_what_cannot_be_restored(servable, wrong, message):
+    request = half_missing(2)
+    with pytest.raises(Exception, match=message):
+        servable.run("restore", request | {"digit": request["digit"].astype("int32")} | wrong)
+
+
 def test_metadata_says_how_the_model_samples_in_the_graph_and_beside_it(exported, servable, served_preset):
     metadata = [json.loads(text) for text in servable.run("metadata", {"digit": np.zeros(2, "int32")})["metadata"]]
     assert metadata[0] == metadata[1] == export_metadata.read(exported / "1")
@@ -123,7 +164,7 @@ def test_denoise_refuses_times_that_are_none(servable, t):
 
 
 def test_every_input_and_output_has_the_batch_first(servable):
-    for name in ("serving_default", "sample", "sample_png", "trajectory", "denoise", "metadata"):
+    for name in ("serving_default", "sample", "sample_png", "trajectory", "denoise", "restore", "metadata"):
         definition = servable.signatures[name]
         for tensor in (*definition.inputs.values(), *definition.outputs.values()):
             assert tensor.tensor_shape.dim[0].size == -1, name

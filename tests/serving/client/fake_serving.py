@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
 
 ROW = {"digit": ("int32", (-1,)), "w": ("float32", (-1,)), "seed": ("int64", (-1,))}
 IMAGE = ("float32", (-1, 28, 28, 1))
+PIXELS = ("uint8", (-1, 28, 28, 1))
 SIGNATURES = {
     "sample": (ROW, {"image": ("uint8", (-1, 28, 28, 1))}),
     "sample_png": (ROW, {"image_bytes": ("string", (-1,))}),
@@ -31,10 +32,12 @@ SIGNATURES = {
         {"x_t": IMAGE, "t": ("int32", (-1,)), "digit": ("int32", (-1,)), "w": ("float32", (-1,))},
         {"eps": IMAGE, "x_0": IMAGE},
     ),
+    "restore": ({"image": PIXELS, "mask": ("uint8", (-1, 28, 28)), **ROW}, {"image": PIXELS}),
     "metadata": ({"digit": ("int32", (-1,))}, {"metadata": ("string", (-1,))}),
     "__init": ({}, {}),
 }
 METADATA = {"image_shape": [28, 28, 1], "num_classes": 10, "T": 1000, "steps": 20, "w": 2.0, "max_batch": 4}
+METADATA |= {"restore": {"steps": 10, "repeats": 4}}
 HTTP = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500}
 HTTP |= {"DEADLINE_EXCEEDED": 504, "FAILED_PRECONDITION": 400}
 
@@ -70,7 +73,9 @@ class FakeModel:
             return self.results[name](inputs)
         if name == "denoise":
             return {"eps": inputs["x_t"], "x_0": inputs["x_t"] + np.float32(np.nan)}
-        image = self.image(inputs["digit"], inputs["w"], inputs["seed"])
+        image = self.image(np.maximum(inputs["digit"], 0), inputs["w"], inputs["seed"])
+        if name == "restore":
+            return {"image": np.where(inputs["mask"][..., None] == 1, image, inputs["image"])}
         if name == "sample":
             return {"image": image}
         if name == "sample_png":

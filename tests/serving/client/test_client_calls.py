@@ -1,6 +1,7 @@
 """Laws of the client that hold over gRPC and REST: what it asks, what it hands back, and how it fails."""
 
 import asyncio
+import json
 import time
 import types
 
@@ -86,6 +87,69 @@ def test_trajectory_has_states_and_their_times(client):
     assert x_t[1, :, 0, 0, 0].tolist() == [2, 3]
 
 
+HALF = np.arange(28)[None, :] + np.zeros((28, 1)) < 14  # the left half is missing
+GREY = np.resize(np.arange(256, dtype="uint8"), (28, 28))
+
+
+def test_restore_sends_an_image_a_mask_and_an_unknown_digit(client, model):
+    images, seeds = client.restore(GREY, mask=HALF, seed=7)
+    assert images.shape == (1, 28, 28) and images.dtype == np.uint8 and seeds.tolist() == [7]
+    np.testing.assert_array_equal(images[0][~HALF], GREY[~HALF])
+    name, inputs = model.requests[0]
+    assert name == "restore" and inputs["digit"].tolist() == [-1] and inputs["w"].tolist() == [METADATA["w"]]
+    np.testing.assert_array_equal(inputs["mask"][0], HALF)
+
+
+def test_one_image_is_restored_as_several_digits_in_chunks(client, model):
+    images, _ = client.restore(GREY, mask=HALF * np.uint8(255), digit=range(6), w=3.0, seed=[1, 2, 3, 4, 5, 6])
+    assert images[:, 0, :3].tolist() == [[digit, 30, digit + 1] for digit in range(6)]
+    assert sorted(len(inputs["digit"]) for _, inputs in model.requests) == [2, 4]
+    batch = client.restore(np.stack([GREY, GREY]), mask=np.stack([HALF, ~HALF]))
+    np.testing.assert_array_equal(batch.images[1][HALF], GREY[HALF])
+    assert len(set(batch.seeds.tolist())) == 2
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (
+            {"image": GREY[:20]},
+            r"`image` must be uint8 \(28, 28\), or a batch \(N, ...\)\. Received: 'uint8 \(20, 28\)'",
+        ),
+        ({"image": GREY / 255}, "`image` must be uint8"),
+        ({"image": [[1], [2, 3]]}, "`image` must be uint8"),
+        ({"mask": HALF[:20]}, r"`mask` must be \(28, 28\)"),
+        ({"mask": HALF * 7}, "True .or 255. where a pixel is missing"),
+        ({"mask": np.zeros((28, 28), bool)}, "some pixels are known and some missing"),
+        ({"mask": np.ones((28, 28), bool)}, "some pixels are known and some missing"),
+        ({"digit": 10}, r"`digit` must be in 0\.\.9"),
+        ({"digit": -1}, r"`digit` must be in 0\.\.9"),
+        ({"w": 2.0}, "`w` must be None without a `digit`"),
+        ({"seed": -1}, "`seed` must be in"),
+        ({"image": np.stack([GREY] * 3), "digit": [1, 2]}, "must broadcast together"),
+    ],
+)
+def test_a_wrong_restoration_is_never_sent(client, model, given, message):
+    with pytest.raises(errors.InvalidRequest, match=message):
+        client.restore(**{"image": GREY, "mask": HALF} | given)
+    assert not model.requests
+
+
+def test_a_model_from_before_restore_says_so_and_draws_on(client, model):
+    model.metadata = json.dumps({name: value for name, value in METADATA.items() if name != "restore"}).encode()
+    with pytest.raises(errors.InvalidRequest, match="exported before there was `restore`: export it again"):
+        client.restore(GREY, mask=HALF)
+    assert client.sample(7).images.shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("said", [3, {}, {"steps": 0, "repeats": 1}, {"steps": "many", "repeats": 1}])
+def test_metadata_that_make_no_sense_are_the_servers_fault(client, model, said):
+    model.metadata = json.dumps(METADATA | {"restore": said}).encode()
+    with pytest.raises(errors.ServingError, match="cannot be read") as caught:
+        client.restore(GREY, mask=HALF)
+    assert type(caught.value) is errors.ServingError
+
+
 def test_numbers_arrive_exactly_and_nan_stays_nan(client):
     x_t = np.random.default_rng(0).standard_normal((5, 28, 28, 1)).astype("float32")
     x_t[0, 0, 0, 0], x_t[0, 0, 1, 0] = np.inf, np.nan
@@ -142,7 +206,7 @@ def test_denoise_says_what_x_t_and_t_must_be(client, model):
 @pytest.mark.parametrize(
     "signature, inputs, message",
     [
-        ("zzz", {}, r"`signature` must be one of \['denoise', 'metadata', 'sample'"),
+        ("zzz", {}, r"`signature` must be one of \['denoise', 'metadata', 'restore', 'sample'"),
         ("metadata", {}, r"`metadata` wants digit int32 \(N,\). Missing: \['digit'\]"),
         ("metadata", {"digit": [0], "x": 1}, r"Unknown: \['x'\]"),
         ("metadata", {"digit": [0.5]}, r"`digit` must be int32 \(N,\). Received: float64 \(1,\)"),
@@ -165,7 +229,7 @@ def test_a_refusal_by_the_server_says_what_the_signature_wants(client, model):
 
 def test_signatures_have_names_dtypes_and_shapes(client):
     signatures = client.signatures()
-    assert list(signatures) == ["denoise", "metadata", "sample", "sample_png", "trajectory"]
+    assert list(signatures) == ["denoise", "metadata", "restore", "sample", "sample_png", "trajectory"]
     assert (
         str(signatures["sample"]) == "digit int32 (N,), seed int64 (N,), w float32 (N,) -> image uint8 (N, 28, 28, 1)"
     )
