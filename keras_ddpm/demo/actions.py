@@ -4,22 +4,22 @@ Each is a function of a source and of what the page's fields hold; a wrong field
 """
 
 import base64
-import io
+import pathlib
+import tempfile
 import time
 from typing import Any
 
 import numpy as np
 
-from keras_ddpm.data.pictures import grid
+from keras_ddpm.data.pictures import grid, write_gif
 from keras_ddpm.data.pixels import to_uint8
-from keras_ddpm.demo.sources import Local, Source
+from keras_ddpm.demo.sources import Source
 from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds
 
 MAX_IMAGES = 16
 MAX_STEPS = 100
 SIDE = 280  # pixels of one large digit, a multiple of 28
 FILM = 3000  # milliseconds
-LAST = 1500
 UNKNOWN = "unknown"
 
 
@@ -75,7 +75,7 @@ def canvas(source: Source, preset: str, digit: int, seed: str) -> tuple[np.ndarr
 
 
 def restore(
-    source: Local, preset: str, image: np.ndarray | None, painted: dict, digit: Any, n: float, seed: str
+    source: Source, preset: str, image: np.ndarray | None, painted: dict, digit: Any, n: float, seed: str
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Draw anew what was painted over, n times.
 
@@ -103,12 +103,12 @@ def restore(
     seeds = _seeds(seed, count)
     start = time.perf_counter()
     label = None if digit == UNKNOWN else int(digit)
-    restored = source.restore(preset, image, mask, digit=label, n=count, seed=seeds[0])
+    restored = source.restore(preset, image, mask, label, seeds)
     seconds = time.perf_counter() - start
     damaged = np.stack([np.where(mask, 178, image), np.where(mask, 60, image), np.where(mask, 50, image)], axis=-1)
     share = f"{100 * mask.mean():.0f} % painted over"
     words = f"{_seeds_in_words(seeds)}, {share}, {in_words(seconds)}"
-    return enlarged(damaged.astype("uint8")), _sheet(restored.reshape(count, *image.shape, 1)), words
+    return enlarged(damaged.astype("uint8")), _sheet(restored[..., None]), words
 
 
 def mask_of(painted: dict, shape: tuple[int, ...]) -> np.ndarray:
@@ -125,14 +125,12 @@ def mask_of(painted: dict, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def gif(frames: np.ndarray) -> bytes:
-    """An endless GIF of frames uint8 (K, H, W, C), the last one held."""
-    from PIL import Image
-
-    pages = [Image.fromarray(enlarged(frame[..., 0] if frame.shape[-1] == 1 else frame)) for frame in frames]
-    durations = [max(20, FILM // len(pages))] * (len(pages) - 1) + [LAST]
-    with io.BytesIO() as file:
-        pages[0].save(file, "GIF", save_all=True, append_images=pages[1:], duration=durations, loop=0)
-        return file.getvalue()
+    """An endless GIF of frames uint8 (K, H, W, C), enlarged, the last one held."""
+    pages = [enlarged(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "film.gif"
+        write_gif(path, np.stack(pages), milliseconds=max(20, FILM // len(pages)))
+        return path.read_bytes()
 
 
 def enlarged(image: np.ndarray) -> np.ndarray:

@@ -34,9 +34,8 @@ def build(source: Source) -> gr.Blocks:
             _draw_tab(source)
         with gr.Tab("Film"):
             _film_tab(source)
-        if source.restores:
-            with gr.Tab("Restore"):
-                _restore_tab(source)
+        with gr.Tab("Restore"):
+            _restore_tab(source)
         if len(source.presets) > 1:
             with gr.Tab("Compare"):
                 _compare_tab(source)

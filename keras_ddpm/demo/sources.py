@@ -13,8 +13,6 @@ class Source(Protocol):
     """Names to choose from, the first by default."""
     at_once: int
     """Drawings at the same time; further ones wait."""
-    restores: bool
-    """Whether there is `restore`."""
     failures: tuple[type[Exception], ...]
     """Errors that a sentence to the user is enough for."""
 
@@ -26,6 +24,10 @@ class Source(Protocol):
         """States from noise to image, float (K, H, W, C) in about [-1, 1]."""
         ...
 
+    def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
+        """Images uint8 (N, H, W) that agree with `image` (H, W) where `mask` is False."""
+        ...
+
 
 class Local:
     """This process draws, with shipped presets or folders.
@@ -35,7 +37,6 @@ class Local:
     """
 
     at_once = 1  # the cores are shared, and each drawing uses all of them
-    restores = True
     failures = (ValueError, OSError)
 
     def __init__(self, presets: list[str]):
@@ -60,11 +61,10 @@ class Local:
         given = check_request([digit], w, [seed], num_classes=num_classes, own=config.sampling.w)
         return api.load(preset, None, steps, None).trajectory(*given, every=1)[1][0]
 
-    def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, **given: Any) -> np.ndarray:
-        """Images (N, H, W) that agree with `image` where `mask` is False; see `keras_ddpm.restore`."""
+    def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         import keras_ddpm
 
-        return keras_ddpm.restore(image, mask=mask, preset=preset, **given)
+        return keras_ddpm.restore(image, mask=mask, digit=digit, seed=seed, preset=preset)
 
 
 class Remote:
@@ -76,7 +76,6 @@ class Remote:
     """
 
     at_once = 8  # a server merges what comes together
-    restores = False
 
     def __init__(self, clients: Mapping[str, Any], failures: tuple[type[Exception], ...]):
         self.clients, self.presets, self.failures = clients, list(clients), (ValueError, *failures)
@@ -89,6 +88,9 @@ class Remote:
     def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
         _check_no_steps(steps)
         return self.clients[preset].trajectory(digit, w, seed=seed).x_t[0]
+
+    def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
+        return self.clients[preset].restore(image, mask=mask, digit=digit, seed=seed).images
 
 
 def _check_no_steps(steps):

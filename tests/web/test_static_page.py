@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 import keras_ddpm
-from keras_ddpm import noise, presets
+from keras_ddpm import noise, presets, runtimes
 from keras_ddpm.runtimes import numpy_ops
+from keras_ddpm.runtimes.steps import steps_of
 from web.__main__ import Build, build, describe
 
 PRESET = Build.preset
+DIGITS = [0, 3, 5, 7, 8]
 SEEDS = [0, 1, 2**32 - 1, 2**40 + 5, 2**63 - 1]
 LIMIT = 3e6  # bytes of the whole folder
 
@@ -58,12 +60,21 @@ def test_the_noise_is_pythons_to_rounding(page, shape):
         np.testing.assert_allclose(page.evaluate(code), expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
-def test_a_seed_draws_pythons_picture_to_a_grey_level(page, steps):
-    digits = [0, 3, 5, 7, 8]
-    expected = keras_ddpm.sample(digits, seed=SEEDS, steps=steps, preset=PRESET).astype(int)
-    for digit, seed, image in zip(digits, SEEDS, expected, strict=True):
-        assert np.abs(go(page, digit, seed, steps) - image).max() <= 1, (digit, seed, steps)
+def test_a_seed_draws_the_picture_of_keras_to_a_grey_level(page):
+    expected = keras_ddpm.sample(DIGITS, seed=SEEDS, preset=PRESET).astype(int)
+    for digit, seed, image in zip(DIGITS, SEEDS, expected, strict=True):
+        assert np.abs(go(page, digit, seed) - image).max() <= 1, (digit, seed)
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_several_calls_draw_the_picture_of_onnx_runtime_to_a_grey_level(page, site, steps):
+    config, image_shape, num_classes = presets.read_config(PRESET)
+    table = steps_of(presets.with_sampling(config, steps=steps))
+    content = [(site / "network.onnx").read_bytes()]
+    drawer = runtimes.Drawer(content, "onnx", steps=table, image_shape=image_shape, null=num_classes)
+    expected = drawer.images(DIGITS, np.ones(len(DIGITS), "float32"), np.array(SEEDS))[..., 0].astype(int)
+    for digit, seed, image in zip(DIGITS, SEEDS, expected, strict=True):
+        assert np.abs(go(page, digit, seed, steps) - image).max() <= 1, (digit, seed)
 
 
 def test_a_tile_of_the_sheet_is_the_large_digit(page):
