@@ -12,6 +12,8 @@ from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.training.consistency import ConsistencyTuning, pseudo_huber
 
+pytestmark = pytest.mark.neutral
+
 
 def new_model(*, diffusion=DIFFUSION, steps=30, seed=0, learning_rate=1e-3, **settings):
     keras.utils.set_random_seed(seed)
