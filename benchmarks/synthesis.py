@@ -130,18 +130,15 @@ def main() -> None:
     print(f"{machine.describe()}, load average {os.getloadavg()[0]:.1f}")
     print(f"preset {arguments.preset}, {arguments.n:,} images, batches of {arguments.batch}\n")
     wall, cpu = bare(arguments)
-    print(
-        "| | images/s | share, wall | core-ms an image | share, processor | bytes an image |\n|---|---|---|---|---|---|"
-    )
+    print("| | images/s | share, wall | core-ms an image | share, processor | bytes an image |")
+    print("|---|---|---|---|---|---|")
     print(f"| generator alone | {arguments.n / wall:.0f} | | {1000 * cpu / arguments.n:.3f} | | |", flush=True)
     sums = {}
     for format in arguments.formats:
         seconds, cores, size = pipeline(arguments, format)
         sums[format] = {"whole": cores / arguments.n, "size": size / arguments.n}
-        row = (
-            f"{arguments.n / seconds:.0f} | {wall / seconds:.0%} | {1000 * cores / arguments.n:.3f} | {cpu / cores:.0%}"
-        )
-        print(f"| {format} | {row} | {size / arguments.n:.0f} |", flush=True)
+        shares = f"{wall / seconds:.0%} | {1000 * cores / arguments.n:.3f} | {cpu / cores:.0%}"
+        print(f"| {format} | {arguments.n / seconds:.0f} | {shares} | {size / arguments.n:.0f} |", flush=True)
     if arguments.memory:
         small, large = (peak(arguments, times * arguments.shard_size) for times in (1, 10))
         print(f"\npeak memory of a worker: {small:.2f} GiB for a shard of {arguments.shard_size:,} images, ", end="")

@@ -5,6 +5,7 @@ folder by a rename, in a bucket as an upload under a partial name and a rename.
 """
 
 import contextlib
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -151,7 +152,13 @@ class Bucket:
 
 
 def open_folder(path: str | os.PathLike) -> "Folder | Bucket":
-    """The folder, or the bucket, of a path."""
+    """The folder, or the bucket, of a path.
+
+    Raises:
+        ValueError: for a bucket, if Apache Beam is not installed.
+    """
+    if "://" in str(path) and importlib.util.find_spec("apache_beam") is None:
+        raise ValueError(f"{str(path)!r} needs Apache Beam: pip install 'keras_ddpm[synthesize]'")
     return Bucket(str(path)) if "://" in str(path) else Folder(path)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras_ddpm
-from keras_ddpm import presets, samplers
+from keras_ddpm import data, presets, samplers
 from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.sampling_request import MAX_SEED, w_of_class
@@ -138,6 +138,8 @@ def plan(
         raise ValueError(f"The filters know digits of 28 x 28 x 1. Received: {image_shape}, {num_classes} classes")
     if not presets.weights_file(preset).is_file():
         raise FileNotFoundError(f"There are no weights yet: {str(presets.weights_file(preset))!r}")
+    if min_distance is not None:
+        data.load(config.data.dataset, "train")
     if runtime is not None:
         from keras_ddpm import runtimes
 
@@ -146,7 +148,7 @@ def plan(
         n=n,
         shard_size=shard_size,
         format=format,
-        preset=str(presets.find(preset)) if isinstance(preset, pathlib.Path) else preset,
+        preset=str(presets.find(preset).resolve()) if isinstance(preset, pathlib.Path) else preset,
         name=config.name,
         weights=presets.fingerprint(preset),
         image_shape=tuple(image_shape),

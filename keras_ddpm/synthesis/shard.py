@@ -60,10 +60,10 @@ def write(plan: Plan, i: int, folder: Folder | Bucket, *, draw: Draw | None = No
     """
     start, end = plan.rows(i)
     size = (end - start) * (int(np.prod(plan.image_shape)) + ROW)
-    chosen = filters.of_plan(plan)
+    draw, chosen = draw or drawer(plan), filters.of_plan(plan)
     labels, removed = np.zeros(plan.num_classes, "int64"), dict.fromkeys(chosen, 0)
     with folder.writing(plan.file(i), size=size) as path:
-        drawn = ahead(batches(plan, i, draw or drawer(plan)))
+        drawn = ahead(batches(plan, i, draw))
         kept = keep(drawn, chosen, labels=labels, removed=removed)
         shape = {"image_shape": plan.image_shape, "num_classes": plan.num_classes}
         FORMATS[plan.format].write(path, kept, **shape)

@@ -1,6 +1,8 @@
 """The plan: each image follows from its place, the classes have exact counts, and what cannot be is named first."""
 
 import dataclasses
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +91,22 @@ def test_shards_are_runs_of_seeds_that_cover_all(small_preset):
 def test_what_cannot_be_drawn_is_named(small_preset, changed, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         make(small_preset, **changed)
+
+
+def test_training_images_that_are_not_there_are_named_first(small_preset, monkeypatch):
+    def missing(dataset, split):
+        raise FileNotFoundError(f"Data set {dataset!r} is not here")
+
+    monkeypatch.setattr(api.data, "load", missing)
+    with pytest.raises(FileNotFoundError, match="Data set 'mnist' is not here"):
+        make(small_preset, min_distance=0.1)
+
+
+def test_a_folder_that_is_called_like_a_preset_is_meant_by_a_path(small_preset, tmp_path, monkeypatch):
+    shutil.copytree(small_preset, tmp_path / "mnist")
+    monkeypatch.chdir(tmp_path)
+    made = make(pathlib.Path("mnist"))
+    assert made.name == "small" and made.preset == str(tmp_path / "mnist")
 
 
 def test_settings_tell_what_images_depend_on_and_nothing_of_this_machine(small_preset):
