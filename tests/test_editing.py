@@ -13,10 +13,10 @@ pytestmark = pytest.mark.neutral
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype="uint8")
 
 
-@pytest.fixture(scope="module", params=["ddpm", "dpm_solver_pp_2m"])
-def settings(request, small_preset):
-    """With noise in the steps, and without."""
-    return {"preset": small_preset, "sampler": request.param, "steps": 3}
+@pytest.fixture(scope="module")
+def settings(small_preset):
+    """A sampler with noise in its steps, and a memory of the step before."""
+    return {"preset": small_preset, "sampler": "dpm_solver_pp_2m_sde", "steps": 3}
 
 
 def assert_same(a, b):
