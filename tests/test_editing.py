@@ -13,10 +13,10 @@ pytestmark = pytest.mark.neutral
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype="uint8")
 
 
-@pytest.fixture(scope="module", params=["ddpm", "dpm_solver_pp_2m"])
-def settings(request, small_preset):
-    """With noise in the steps, and without."""
-    return {"preset": small_preset, "sampler": request.param, "steps": 3}
+@pytest.fixture(scope="module")
+def settings(small_preset):
+    """A sampler with noise in its steps, and a memory of the step before."""
+    return {"preset": small_preset, "sampler": "dpm_solver_pp_2m_sde", "steps": 3}
 
 
 def assert_same(a, b):
@@ -32,7 +32,7 @@ def test_the_ends_of_an_interpolation_are_the_plain_pictures(settings):
 
 def test_between_a_picture_and_itself_there_is_nothing_else(settings):
     images = keras_ddpm.interpolate(3, 5, n=3, **settings)
-    assert_same(images, np.stack([keras_ddpm.sample(3, seed=5, **settings)] * 3))
+    assert_same(images, keras_ddpm.sample([3] * 3, seed=[5] * 3, **settings))
 
 
 def test_backwards_is_the_same_way(settings):

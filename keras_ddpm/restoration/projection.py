@@ -36,7 +36,7 @@ from keras_ddpm.schedules import Schedule, levels
 from keras_ddpm.types import Denoiser, Tensor
 
 STEPS, REPEATS = 10, 4
-"""Eight visits were better than four, and four than one, where the digit is unknown (see docs/restoration.md)."""
+"""More visits are better where the digit is unknown and much is missing (see docs/restoration.md)."""
 
 
 def project(
