@@ -34,6 +34,8 @@ ROUNDS = {"sample": 100, "denoise": 300}
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     model_base_path: pathlib.Path = pathlib.Path("models/ddpm")
+    preset: str = "mnist"
+    """What was exported; the plain loop draws with it."""
     seconds: float = 20.0
     """How long each row is measured."""
 
@@ -107,7 +109,8 @@ def main():
     base, seconds = ("--model-base-path", str(arguments.model_base_path)), arguments.seconds
     print(machine.describe())
     print("| way in | clients | p50 ms | p99 ms | images/s |\n|---|---|---|---|---|", flush=True)
-    print_row("plain loop over keras_ddpm.sample", one_by_one(partial(keras_ddpm.sample, 7), seconds))
+    loop = partial(keras_ddpm.sample, 7, preset=arguments.preset)
+    print_row("plain loop over keras_ddpm.sample", one_by_one(loop, seconds))
     rates = {}
     for batching, flags in (("", ()), (", one request after the other", ("--batch-rows", "0"))):
         with serving(*base, *flags) as addresses:
