@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import evaluation, machine, quality, restoration, synthesis, training
+from benchmarks import capacity, evaluation, machine, quality, restoration, synthesis, training
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
 from keras_ddpm.shards.dataset import ShardedImages
@@ -146,3 +146,12 @@ def test_psnr_is_that_of_the_mean_squared_error_in_decibel():
     assert restoration.psnr(black + np.uint8(255), black) == 0
     assert restoration.psnr(black + np.uint8(51), black) == pytest.approx(20 * np.log10(5))
     assert restoration.psnr(black, black) == pytest.approx(60)
+
+
+def test_replicas_and_queue_follow_from_the_rate_of_a_core():
+    arguments = capacity.Arguments(wanted=10_000, pod_cores=4, utilization=0.5, latency=0.5)
+    text = capacity.plan(arguments, per_core=1_000, batch_seconds=0.1, rows=64)
+    assert "one pod: 4,000 digits/s at full load, 2,000 at the target" in text
+    assert "replicas: 5; if one of them is lost, the others run at 62%" in text
+    assert "max_enqueued_batches: 16;" in text
+    assert "batch_timeout_micros above 32,000" in text
