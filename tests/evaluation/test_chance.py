@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_ddpm.evaluation import chance
+from keras_ddpm.evaluation.page import chance
 
 
 def test_the_intervals_are_those_of_the_papers():

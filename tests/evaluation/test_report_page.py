@@ -28,7 +28,7 @@ def test_the_verdict_names_what_is_worse_than_chance_explains():
     good, line = verdict(content(accuracy=0.98, recall=0.8, memorised_in_pixels=0.1))
     assert not good
     assert line == (
-        "Worse than real digits in variety (recall 80.0 %, real 99.0 %) and originality (memorised, in pixels 10.0 %, "
+        "Worse than real digits in variety (recall 80.0 %, real 99.0 %), originality (memorised, in pixels 10.0 %, "
         "real 0.0 %); like real digits, as far as 300 images tell, in right digits."
     )
 

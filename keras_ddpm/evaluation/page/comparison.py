@@ -1,8 +1,7 @@
 """Two reports side by side, as text and as a page. Reads their content only, and needs neither Keras nor TensorFlow."""
 
-from keras_ddpm.evaluation import chance
 from keras_ddpm.evaluation import figures as names
-from keras_ddpm.evaluation.page import report_page
+from keras_ddpm.evaluation.page import chance, report_page
 
 CHANCE = (
     "Better and worse: beyond what other seeds would change, by the 95 % interval of the difference of two shares. "

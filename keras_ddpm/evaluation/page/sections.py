@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from keras_ddpm.evaluation import chance
 from keras_ddpm.evaluation import figures as names
-from keras_ddpm.evaluation.page import original_report, plots
+from keras_ddpm.evaluation.page import chance, original_report, plots
 
 DASH = "–"
 COLUMNS = 10

@@ -1,7 +1,7 @@
 """A report in one line: in what its images are worse than real digits by more than chance, and in what they are not."""
 
-from keras_ddpm.evaluation import chance
 from keras_ddpm.evaluation import figures as names
+from keras_ddpm.evaluation.page import chance
 
 ASPECTS = {
     "accuracy": ("right digits", -1),
@@ -31,7 +31,7 @@ def verdict(report: dict) -> tuple[bool, str] | None:
             worse.append(f"{aspect} ({values})")
         else:
             alike.append(aspect)
-    parts = [f"worse than real digits in {' and '.join(worse)}"] if worse else []
+    parts = [f"worse than real digits in {', '.join(worse)}"] if worse else []
     parts += [f"like real digits, as far as {report['n']} images tell, in {', '.join(alike)}"] if alike else []
     sick = bool(report.get("health", {}).get("diagnosis"))
     parts += ["the sampling chain has numerical problems"] if sick else []
