@@ -5,6 +5,7 @@ python -m studies.page
 
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def render(results: Contents) -> str:
     Raises:
         jinja2.UndefinedError: if the text names a figure that is not there.
     """
-    return _template(TEMPLATE).render(
+    text = _template(TEMPLATE).render(
         results,
         claims=claims.table(results),
         commands={name: arms.command(name) for name in arms.ARMS},
@@ -68,6 +69,23 @@ def render(results: Contents) -> str:
         machines=machines(results),
         pictures={path.relative_to(study.RESULTS).as_posix() for path in study.RESULTS.glob("*/*.*")},
     )
+    return text.replace("<!-- contents -->", contents(text))
+
+
+def contents(text: str) -> str:
+    """The table of contents of a page.
+
+    Args:
+        text: Markdown with headings of the levels 2 and 3.
+
+    Returns:
+        A list in Markdown, whose links are the anchors that GitHub gives to the headings.
+    """
+    lines = []
+    for marks, title in re.findall(r"^(##|###) (.+)$", text, re.MULTILINE):
+        anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        lines.append(f"{'  ' * (len(marks) - 2)}- [{title}](#{anchor})")
+    return "\n".join(lines)
 
 
 def render_folder(name: str, content: dict[str, Any], pictures: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""Fixtures: MNIST if it is at hand, and a small preset with random weights."""
+"""Fixtures: MNIST if it is at hand, a small preset with random weights, and headless Chromium if it is installed."""
 
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from keras_ddpm.cli.quiet import silence_tensorflow
 
 silence_tensorflow()
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +116,18 @@ def randomise(model, *, scale=0.3, seed=0):
 def replace_section(config, section, **values):
     """A configuration with some fields of one section replaced."""
     return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, the system's own."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None and not os.environ.get("KERAS_DDPM_REQUIRE_BROWSER"):
+        pytest.skip("this test needs Chromium: apt-get install chromium")
+    assert path, "Chromium is required here: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root has no sandbox
+        yield browser
+        browser.close()

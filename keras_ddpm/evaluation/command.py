@@ -54,7 +54,7 @@ class Evaluate:
             report = evaluate(source, **{name: getattr(self, name) for name in names}, progress=bars.show)
         report.save(self.out)
         facts = report.content["facts"]
-        print("\n".join([facts["title"], facts["judges"], "", report.table(), *report.warnings]))
+        print("\n".join([facts["title"], facts["judges"], report.verdict, "", report.table(), *report.warnings]))
         print(f"\n{self.out / 'report.html'}")
 
     def _source(self):

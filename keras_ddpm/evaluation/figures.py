@@ -87,7 +87,16 @@ def as_text(name: str, value: float | None) -> str:
     kind = known[1] if known else NUMBER
     if value is None or value != value:
         return "–"
-    return {SHARE: f"{100 * value:.1f} %", PERCENT: f"{value:.1f} %", NUMBER: f"{value:.3g}"}[kind]
+    return {SHARE: f"{100 * value:z.1f} %", PERCENT: f"{value:z.1f} %", NUMBER: f"{value:z.3g}"}[kind]
+
+
+def difference_as_text(name: str, value: float) -> str:
+    """The difference of two of a figure's values with its sign: in percentage points, or with three digits."""
+    known = FIGURES.get(name) or FIGURES.get(name.rpartition("/")[0])
+    kind = known[1] if known else NUMBER
+    if not value:
+        return "0"
+    return f"{value:+z.3g}" if kind == NUMBER else f"{value * (100 if kind == SHARE else 1):+z.1f}"
 
 
 def text_table(rows: list[list[str]]) -> str:

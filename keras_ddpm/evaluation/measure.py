@@ -30,7 +30,7 @@ from keras_ddpm.evaluation.probes.traces import Traces
 
 KNOWN_BAD = ("wrong labels", "blobs", "cross-fades", "noise")
 MOST_BAD = 1000
-MISREAD = 20
+MISREAD, SHOWN = 20, 10
 
 
 def measure(
@@ -90,6 +90,7 @@ def measure(
         score = partial(classification_accuracy_score, test=test, steps=cas_steps)
         content["figures"] |= stage("cas", lambda: _beside([score], (images, labels), test, real=reference))
     shown = stage("pictures", lambda: pictures(images, labels, groups, training[0], classifier, search))
+    shown["real"] = {int(digit): test[0][test[1] == digit][:SHOWN] for digit in np.unique(test[1])}
     return content, shown
 
 
@@ -166,18 +167,20 @@ def pictures(images, labels, groups, training, classifier, search) -> dict:
         search: Function from images to distances and indices of their nearest training images.
 
     Returns:
-        dict of `grid` (pairs of digit and images) and, if asked for, `misread` (images, asked, read) and `nearest`
-        (images, their nearest training images, distances).
+        dict of `grid` (digit, images and their places among all) and, if asked for, `misread` (images, asked, read,
+        places) and `nearest` (images, their nearest training images, distances, places).
     """
-    shown: dict[str, Any] = {"grid": [(int(digit), images[labels == digit][:10]) for digit in np.unique(labels)]}
+    first = [(int(digit), np.flatnonzero(labels == digit)[:SHOWN]) for digit in np.unique(labels)]
+    shown: dict[str, Any] = {"grid": [(digit, images[places], places.tolist()) for digit, places in first]}
     if "accuracy" in groups:
         read = classifier(images)[0].argmax(axis=1)
         wrong = np.flatnonzero(read != labels)[:MISREAD]
-        shown["misread"] = (images[wrong], labels[wrong].tolist(), read[wrong].tolist())
+        shown["misread"] = (images[wrong], labels[wrong].tolist(), read[wrong].tolist(), wrong.tolist())
     if "memorisation" in groups:
         own, theirs, distance = closest_pairs(search, images, count=len(images))
-        first = np.sort(np.unique(labels[own], return_index=True)[1])  # the closest of each digit
-        shown["nearest"] = (images[own[first]], training[theirs[first]], distance[first].tolist())
+        closest = np.sort(np.unique(labels[own], return_index=True)[1])  # of each digit
+        own, theirs, distance = own[closest], theirs[closest], distance[closest]
+        shown["nearest"] = (images[own], training[theirs], distance.tolist(), own.tolist())
     return shown
 
 

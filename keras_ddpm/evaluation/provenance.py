@@ -41,7 +41,8 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         settings: The arguments of `evaluate`, without the source.
 
     Returns:
-        dict of texts: title, lead, judges, clip, command; `rows` is a dict of more.
+        dict of texts: title, lead, judges, clip, command; `rows` is a dict of more; `first_seed` is the first
+        image's, None for given images.
     """
     dataset, seed, drawn = settings["dataset"], settings["seed"], source.build is not None
     shards = {} if source.data_set is None else _shards(source.data_set, n)
@@ -65,6 +66,7 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         "judges": " ".join(judges),
         "clip": "" if not evaluator else DIGIT_CLIP_NOTE if evaluator == digit_clip.NAME else OPENAI_NOTE,
         "command": _command(source, settings),
+        "first_seed": seed if drawn else None,
         "rows": rows,
     }
 

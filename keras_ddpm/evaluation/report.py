@@ -38,6 +38,14 @@ class Report:
         """What is wrong with the sampling chain, one sentence each."""
         return self.content.get("health", {}).get("diagnosis", [])
 
+    @property
+    def verdict(self) -> str:
+        """One line: in what the images are worse than real ones by more than chance; empty without figures."""
+        from keras_ddpm.evaluation.page.verdict import verdict
+
+        found = verdict(self.content)
+        return found[1] if found else ""
+
     def table(self) -> str:
         """The most important figures as text: name, model, real test images."""
         return names.headline_table(self.content)
@@ -50,8 +58,11 @@ class Report:
         self.save_html(folder / "report.html")
 
     def save_json(self, path: str | pathlib.Path) -> None:
-        """Writes the content as JSON, with null for NaN and infinite values."""
-        write_text(path, json.dumps(_finite(self.content), indent=1) + "\n")
+        """Writes the content as JSON, with null for NaN and infinite values, and the samples for `compare` to show."""
+        from keras_ddpm.evaluation.page import sections
+
+        samples = {str(row["digit"]): row["image"] for row in sections.samples(self.content, self.pictures)}
+        write_text(path, json.dumps(_finite(self.content) | {"samples": samples}, indent=1) + "\n")
 
     def save_html(self, path: str | pathlib.Path) -> None:
         """Writes a page that contains its pictures and plots."""

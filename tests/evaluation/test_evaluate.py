@@ -220,14 +220,14 @@ def test_real_images_measured_as_generated_get_the_real_figures():
     )
     assert all(value["model"] == value["real"] for value in content["figures"].values())
     assert np.sum(content["confusion"]) == 100
-    assert [digit for digit, _ in shown["grid"]] == list(range(10))
+    assert [digit for digit, _, _ in shown["grid"]] == list(range(10))
 
 
 def test_copies_are_shown_with_what_they_copy():
     training, (new, labels) = strokes(60, seed=0), strokes(20, seed=3)
     images, labels = np.concatenate([new, training[0][7:9]]), np.append(labels, training[1][7:9])
     _, shown = measure(images, labels, test=(images, labels), training=training, groups=("memorisation",))
-    own, theirs, distance = shown["nearest"]
+    own, theirs, distance, _ = shown["nearest"]
     assert [np.array_equal(a, b) for a, b in zip(own, theirs, strict=True)] == [True] * 2 + [False] * 8
     assert distance[:2] == pytest.approx([0, 0], abs=1e-6) and distance == sorted(distance)
 

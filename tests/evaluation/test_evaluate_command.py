@@ -58,6 +58,20 @@ def test_the_page_needs_no_other_file_and_fits_a_phone(written):
     assert "<script" not in html and "@import" not in html and "url(" not in html
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_both_pages_show_every_table_whole_and_ask_for_nothing(written, tmp_path, browser, width):
+    main(["compare", str(written), str(written), "--out", str(tmp_path / "both.html")])
+    page, asked = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("request", lambda request: asked.append(request.url.partition(":")[0]))
+    cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+    for path in (written / "report.html", tmp_path / "both.html"):
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(cut) == []
+    assert "file" in asked and set(asked) <= {"file", "data"}
+    page.close()
+
+
 def test_the_page_has_every_section(written):
     sections = re.findall(r'<h2 id="(\w+)"', (written / "report.html").read_text())
     assert sections == ["samples", "figures", "digits", "cloud", "clip", "recognition", "health", "facts"]

@@ -55,6 +55,25 @@ def test_every_study_and_folder_of_results_is_in_the_index():
     assert all(f"](results/{name}/" in index and f"studies.{name}" in index for name in page.STUDIES)
 
 
+def test_every_heading_of_the_page_is_in_its_contents():
+    text = page.PAGE.read_text()
+    titles = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
+    listed = re.findall(r"^ *- \[([^]]+)\]\(#[\w-]+\)$", text, re.MULTILINE)
+    assert titles and listed == titles
+    assert text.index(f"[{titles[0]}](#") < text.index(f"## {titles[0]}")
+
+
+def test_a_link_in_the_contents_is_the_anchor_of_its_heading():
+    assert page.contents("# A\n## 2. Gone, and back?\n### So w = 1\n") == (
+        "- [2. Gone, and back?](#2-gone-and-back)\n  - [So w = 1](#so-w--1)"
+    )
+
+
+def test_no_table_of_the_page_is_wider_than_eight_columns():
+    widths = [line.count("|") - 1 for line in page.PAGE.read_text().splitlines() if line.startswith("|---")]
+    assert widths and max(widths) <= 8
+
+
 def test_the_page_shows_pictures_that_are_there():
     shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", page.PAGE.read_text())
     assert len(shown) > 10

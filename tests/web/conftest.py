@@ -1,29 +1,10 @@
-"""Fixtures: the static page as it is built, a file server, and one headless Chromium for all tests of a file."""
+"""Fixtures: the static page as it is built, and a file server."""
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 
 import pytest
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium, the system's own."""
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None and not os.environ.get("KERAS_DDPM_REQUIRE_BROWSER"):
-        pytest.skip("this test needs Chromium: apt-get install chromium")
-    assert path, "Chromium is required here: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root has no sandbox
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

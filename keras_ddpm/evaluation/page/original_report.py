@@ -1,4 +1,6 @@
-"""What the original report claims, for the pages to show beside what was measured."""
+"""What the original report claims, for the page of the preset that reproduces it to show beside what was measured."""
+
+PRESET = "Preset report"
 
 RECOGNITION = {
     "gone_at": (0.50, 0.60),
@@ -19,3 +21,8 @@ CLIP = {
     9: "about 62 / 25-30",
 }
 """photo / blurry percentages per digit, measured with OpenAI's CLIP on the report's own images."""
+
+
+def claims(content: dict) -> bool:
+    """Whether a report is about the reproduced model, so that the claims are about the same thing."""
+    return content["facts"]["title"] == PRESET

@@ -29,9 +29,10 @@ def curves_plot(section: dict, *, x_label: str, claim: str | None = None) -> str
     if claim:
         axes.axvspan(*RECOGNITION[claim], color=CLAIM, alpha=0.35, lw=0, label="the original report's claim")
     f1 = np.array(section["f1"], dtype="float64")  # (S, 10)
+    marker = "o" if len(f1) == 1 else ""  # of a single step there is no line
     for digit, color in enumerate(_digit_colours()):
-        axes.plot(section["progress"], f1[:, digit], color=color, lw=0.9, label=f"F1 of {digit}")
-    axes.plot(section["progress"], section["accuracy"], color="black", lw=2.2, label="accuracy, all")
+        axes.plot(section["progress"], f1[:, digit], color=color, lw=0.9, marker=marker, label=f"F1 of {digit}")
+    axes.plot(section["progress"], section["accuracy"], color="black", lw=2.2, marker=marker, label="accuracy, all")
     axes.axhline(0.1, color="0.6", lw=0.8, ls=":")
     axes.set(xlabel=x_label, ylabel="accuracy, F1", xlim=(0, 1), ylim=(-0.02, 1.02))
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
@@ -58,7 +59,7 @@ def health_plot(steps: list, table: list, *, name: str) -> str:
         axes.axhline(edge, color="0.5", lw=0.8, ls=":")
     axes.set(xlabel="t, from noise to image", title=name)
     axes.invert_xaxis()
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return _svg(figure)
 
 

@@ -6,6 +6,7 @@ import pathlib
 import jinja2
 
 from keras_ddpm.evaluation.page import sections
+from keras_ddpm.evaluation.page.verdict import allowed, verdict
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 TITLES = {
@@ -31,7 +32,7 @@ def render(content: dict, pictures: dict) -> str:
         HTML text. Sections that the report has no figures for are left out.
     """
     values = {
-        "samples": sections.samples(pictures),
+        "samples": sections.samples(content, pictures),
         "figures": sections.headline(content),
         "digits": sections.digits(content, pictures),
         "cloud": sections.cloud(content, pictures),
@@ -40,10 +41,11 @@ def render(content: dict, pictures: dict) -> str:
         "health": sections.health(content),
         "facts": content["facts"],
     }
+    beside = {"verdict": verdict(content), "allowed": allowed(content)}
     shown = [name for name, value in values.items() if value is not None]
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in content["seconds"].items())
     title = content["facts"]["title"]
-    return fill("report.html.j2", title=title, titles=TITLES, sections=shown, seconds=seconds, **values)
+    return fill("report.html.j2", title=title, titles=TITLES, sections=shown, seconds=seconds, **beside, **values)
 
 
 def fill(template: str, **values) -> str:

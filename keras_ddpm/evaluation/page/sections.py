@@ -3,20 +3,30 @@
 import numpy as np
 
 from keras_ddpm.evaluation import figures as names
-from keras_ddpm.evaluation.page import original_report, plots
+from keras_ddpm.evaluation.page import chance, original_report, plots
 
 DASH = "–"
+COLUMNS = 10
 CLIP_KINDS = ("photo", "blurry", "clear", "sharp", "zero_shot")
 
 
-def samples(pictures: dict) -> list[dict]:
-    """A grid of images for each digit."""
-    return [{"digit": digit, "image": _grid(images, columns=10)} for digit, images in pictures["grid"]]
+def samples(content: dict, pictures: dict) -> list[dict]:
+    """A row of images for each digit, with their seeds, and a row of real ones."""
+    real = pictures.get("real", {})
+    return [
+        {
+            "digit": digit,
+            "image": _grid(images, columns=COLUMNS),
+            "names": [_name(content, place, short=True) for place in places],
+            "real": _grid(real[digit], columns=COLUMNS) if digit in real else None,
+        }
+        for digit, images, places in pictures["grid"]
+    ]
 
 
 def headline(content: dict) -> list[dict] | None:
     """The most important figures."""
-    return _figures(names.all_figures(content), names.HEADLINE)
+    return _figures(content, names.HEADLINE)
 
 
 def digits(content: dict, pictures: dict) -> dict | None:
@@ -27,11 +37,13 @@ def digits(content: dict, pictures: dict) -> dict | None:
     for digit, counts in enumerate(content["confusion"]):
         accuracy = content["figures"].get(f"accuracy/{digit}", {})
         model, real = (names.as_text("accuracy", accuracy.get(side)) for side in ("model", "real"))
-        cells = [_cell(count, count / max(sum(counts), 1), right=i == digit) for i, count in enumerate(counts)]
-        rows.append({"digit": digit, "model": model, "real": real, "cells": cells})
+        n = sum(counts)
+        ends = chance.wilson(accuracy["model"], n) if n and accuracy else None
+        cells = [_cell(count, count / max(n, 1), right=i == digit) for i, count in enumerate(counts)]
+        rows.append({"digit": digit, "model": model, "ends": _ends(ends), "real": real, "cells": cells})
     misread = [
-        {"image": _grid(image[None], columns=1), "asked": asked, "read": read}
-        for image, asked, read in zip(*pictures["misread"], strict=True)
+        {"image": _grid(image[None], columns=1), "asked": asked, "read": read, "name": _name(content, place)}
+        for image, asked, read, place in zip(*pictures["misread"], strict=True)
     ]
     return {"rows": rows, "misread": misread}
 
@@ -39,12 +51,16 @@ def digits(content: dict, pictures: dict) -> dict | None:
 def cloud(content: dict, pictures: dict) -> dict | None:
     """All the other figures, and the generated images closest to a training image."""
     others = [name for name in names.FIGURES if name not in ("accuracy", "confidence") and "clip" not in name]
-    figures = _figures(content["figures"], others)
+    figures = _figures(content, others)
     if figures is None:
         return None
     nearest = [
-        {"image": _grid(np.stack([own, training]), columns=2), "distance": f"{distance:.3f}"}
-        for own, training, distance in zip(*pictures.get("nearest", ((), (), ())), strict=True)
+        {
+            "image": _grid(np.stack([own, training]), columns=2),
+            "distance": f"{distance:.3f}",
+            "name": _name(content, place),
+        }
+        for own, training, distance, place in zip(*pictures.get("nearest", ((), (), (), ())), strict=True)
     ]
     return {"figures": figures, "nearest": nearest}
 
@@ -63,14 +79,16 @@ def clip(content: dict) -> dict | None:
                 {"model": f"{model[f'{kind}/{key}']:.1f}", "real": _one_decimal(real.get(f"{kind}/{key}"))}
                 for kind in CLIP_KINDS
             ],
-            "claim": original_report.CLIP.get(int(key), "") if key != "all" else "",
+            "claim": original_report.CLIP.get(int(key), DASH) if key != "all" else DASH,
         }
         for key in [*keys, "all"]
     ]
     bad = [[name, *(f"{values[f'{kind}/all']:.1f}" for kind in CLIP_KINDS)] for name, values in scores["bad"].items()]
+    claimed = original_report.claims(content)
     sharp = [[side[f"sharp/{key}"] for key in keys] for side in (model, real)]
     return {
         "evaluator": scores["evaluator"],
+        "claimed": claimed,
         "kinds": [kind.replace("_", "-") for kind in CLIP_KINDS],
         "rows": rows,
         "plot": plots.data_uri(plots.bars(keys, *sharp, y_label="sharp, percent"), "svg+xml"),
@@ -83,7 +101,7 @@ def recognition(content: dict) -> dict | None:
     """Curves along the process, and where digits are gone or readable."""
     if "recognition" not in content:
         return None
-    curves = content["recognition"]
+    curves, claimed = content["recognition"], original_report.claims(content)
     plotted = {
         "forward": ("Forward: real images, noised", "share of the noise steps", "gone_at"),
         "reverse": ("Reverse: x_t while denoising", "share of the denoising", "readable_at"),
@@ -91,14 +109,16 @@ def recognition(content: dict) -> dict | None:
     }
     shown = []
     for name, (title, x_label, claim) in plotted.items():
-        svg = plots.curves_plot(curves[name], x_label=x_label, claim=claim)
+        svg = plots.curves_plot(curves[name], x_label=x_label, claim=claim if claimed else None)
         shown.append({"title": title, "image": plots.data_uri(svg, "svg+xml")})
     rows = []
     for key in ("", *(f"/{digit}" for digit in range(10))):
         found = [_progress(curves[name]["values"].get(f"{kind}{key}")) for name, (_, _, kind) in plotted.items()]
         claims = [_interval(original_report.RECOGNITION.get(f"{kind}{key}")) for kind in ("gone_at", "readable_at")]
-        rows.append([key.strip("/") or "all", found[0], claims[0], *found[1:], claims[1]])
-    return {"plots": shown, "rows": rows}
+        rows.append([key.strip("/") or "all", *found, *(claims if claimed else ())])
+    head = ["digit", "gone", "readable: x_t", "readable: x_0"]
+    head += ["original report: gone", "original report: readable"] if claimed else []
+    return {"plots": shown, "head": head, "rows": rows, "claimed": claimed}
 
 
 def health(content: dict) -> dict | None:
@@ -106,30 +126,50 @@ def health(content: dict) -> dict | None:
     if "health" not in content:
         return None
     traces, steps = content["health"]["statistics"], content["health"]["steps"]
-    svgs = {name: plots.health_plot(steps, trace, name=name) for name, trace in traces.items()}
-    rows = [[str(t), *(_decimals(v) for trace in traces.values() for v in trace[i])] for i, t in enumerate(steps)]
+    quantities = [
+        {
+            "title": name,
+            "image": _health_plot(steps, trace, name) if len(steps) > 1 else None,  # one step is no curve
+            "rows": [[str(t), *map(_decimals, values)] for t, values in zip(steps, trace, strict=True)],
+        }
+        for name, trace in traces.items()
+    ]
     return {
         "diagnosis": content["health"]["diagnosis"],
         "images": content["health"]["images"],
-        "plots": [{"title": name, "image": plots.data_uri(svg, "svg+xml")} for name, svg in svgs.items()],
-        "head": ["t", *(f"{name} {kind}" for name in traces for kind in ("mean", "std", "min", "max"))],
-        "rows": rows,
+        "quantities": quantities,
+        "head": ["t", "mean", "std", "min", "max"],
     }
 
 
-def _figures(figures, wanted):
-    """Title, note and both values of those of the wanted figures that exist; None if there are none."""
-    rows = [
-        {
-            "title": names.title(name),
-            "note": names.FIGURES[name][2],
-            "model": names.as_text(name, figures[name]["model"]),
-            "real": names.as_text(name, figures[name]["real"]),
-        }
-        for name in wanted
-        if name in figures
-    ]
+def _health_plot(steps, trace, name):
+    return plots.data_uri(plots.health_plot(steps, trace, name=name), "svg+xml")
+
+
+def _figures(content, wanted):
+    """Title, note, and both values with their intervals, of those wanted figures that exist; None if there are none."""
+    figures, rows = names.all_figures(content), []
+    for name in (name for name in wanted if name in figures):
+        row = {"title": names.title(name), "note": names.FIGURES[name][2]}
+        for side, n in (("model", chance.images_counted(content, name)), ("real", content["n"])):
+            share = chance.share_of(name, figures[name][side])
+            counted = chance.images_counted(content, name) is not None and share is not None
+            row[side] = names.as_text(name, figures[name][side])
+            row[f"{side}_ends"] = _ends(chance.wilson(share, n) if counted else None)
+        rows.append(row)
     return rows or None
+
+
+def _name(content, place, *, short=False):
+    """What a picture is called: its seed, with which it can be drawn again; of given images, its number."""
+    first = content["facts"].get("first_seed")
+    number = str(place if first is None else first + place)
+    return number if short else f"{'image' if first is None else 'seed'} {number}"
+
+
+def _ends(interval):
+    """The ends of a share's interval in percent; empty without one."""
+    return f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else ""
 
 
 def _cell(count, share, *, right):
@@ -144,7 +184,7 @@ def _grid(images, *, columns):
 
 
 def _one_decimal(value):
-    return DASH if value is None else f"{value:.1f}"
+    return DASH if value is None else f"{value:z.1f}"
 
 
 def _progress(value):
@@ -152,7 +192,7 @@ def _progress(value):
 
 
 def _decimals(value):
-    return DASH if value is None or value != value else f"{value:.2f}" if abs(value) < 1000 else f"{value:.1e}"
+    return DASH if value is None or value != value else f"{value:z.2f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def _interval(claim):
