@@ -8,6 +8,7 @@ import dataclasses
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
 import griffe
 from mkdocs.structure.files import File
@@ -20,7 +21,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((\.\./[^)\s]+)\)")
 PICTURES = (".png", ".svg")
 
 
-def on_page_markdown(markdown, *, page, config, files):
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """The page's text, with links that work on the site."""
     folder = posixpath.dirname(page.file.src_uri)
 
@@ -40,7 +41,7 @@ def on_page_markdown(markdown, *, page, config, files):
     return LINK.sub(inside, markdown)
 
 
-def api():
+def api() -> str:
     """A directive for each name, from whose docstring mkdocstrings makes a section."""
     parts = [type(field.default).__name__ for field in dataclasses.fields(Config)]
     names = {f"keras_ddpm.{name}": f"keras_ddpm.{module}.{name}" for name, module in keras_ddpm._NAMES.items()}
@@ -54,6 +55,6 @@ def api():
 class Examples(griffe.Extension):
     """Our docstrings say "Example:", which griffe knows as "Examples:"."""
 
-    def on_instance(self, *, obj, **kwargs):
+    def on_instance(self, *, obj: Any, **kwargs) -> None:
         if not obj.is_alias and obj.docstring:
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
