@@ -52,9 +52,13 @@ def api() -> str:
     )
 
 
-class Examples(griffe.Extension):
-    """Our docstrings say "Example:", which griffe knows as "Examples:"."""
+SECTIONS = {r"^Example:$": "Examples:", r"^Call arguments:$": "Other args: Call arguments:"}
+
+
+class Sections(griffe.Extension):
+    """Sections of our docstrings that griffe knows by another name."""
 
     def on_instance(self, *, obj: Any, **kwargs) -> None:
         if not obj.is_alias and obj.docstring:
-            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
+            for ours, theirs in SECTIONS.items():
+                obj.docstring.value = re.sub(ours, theirs, obj.docstring.value, flags=re.M)
