@@ -1,11 +1,14 @@
 """The documentation as a site: it builds without a warning, needs no other machine, and its commands are run."""
 
+import functools
 import html
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import test_readme
 
 import keras_ddpm
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SNIPPETS = [
     snippet
     for path in sorted((ROOT / "docs" / "guide").glob("*.md"))
@@ -56,6 +59,29 @@ def test_the_site_asks_no_other_machine_for_anything(site):
     for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
         addresses = ["".join(match) for match in re.findall(loaded, path.read_text())]
         assert not [address for address in addresses if re.match(r"(https?:)?//", address)], path
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_search_finds_a_page_in_a_browser_without_another_machine(site, browser):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        page, asked, errors = browser.new_page(viewport={"width": 390, "height": 900}), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(error))
+        for name in ("api", "report", "guide/extend", "index"):
+            page.goto(f"{address}{name}.html")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        page.click("label.md-header__button[for=__search]")
+        page.locator("input.md-search__input").press_sequentially("inpainting")
+        page.get_by_text("Restoration and editing", exact=True).locator("visible=true").first.wait_for(timeout=20_000)
+        page.close()
+        server.shutdown()
+    assert asked and all(url.startswith(address) for url in asked) and not errors
 
 
 def test_every_picture_of_a_page_is_there(site):
