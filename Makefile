@@ -36,7 +36,7 @@ web: setup  ## web/dist: a page that draws in the browser, for any file server; 
 	$(BIN)/python -m web $(ARGS)
 
 docs: setup  ## site: this documentation with search and API, for a browser; read it by `python -m http.server --directory site`
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: setup
 	$(BIN)/python -m pytest -q --durations=10 --numprocesses auto --maxprocesses 4 --dist loadfile
