@@ -26,7 +26,7 @@ NOT_RUN = {
     "git clone <this repository> && cd keras_ddpm": "there is no repository to clone; continuous integration begins so",
     "python -m keras_ddpm sample 3 --preset runs/mnist": "hours of training; test_package.py draws from a run",
     "python -m keras_ddpm evaluate": "minutes; test_evaluate_command.py runs it on few images",
-    "python -m keras_ddpm evaluate --run runs/mnist --n 10000 --cas --out mine": "hours; test_evaluate_command.py",
+    "python -m keras_ddpm evaluate --run runs/mnist --n 10000 --cas --out mine": "hours; tested as above without --cas",
     "python -m keras_ddpm compare report mine": "needs the two above; test_evaluate_command.py",
 }
 """Commands that no test runs as written, and why."""
