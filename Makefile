@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup sample evaluate train export serve demo web test test-jax test-slow lint format benchmark attack studies
+.PHONY: setup sample evaluate train export serve demo web docs test test-jax test-slow lint format benchmark attack studies
 
 setup: $(VENV)/.done
 
@@ -34,6 +34,9 @@ demo: setup  ## a page on this machine to try the models with; ARGS="--server lo
 
 web: setup  ## web/dist: a page that draws in the browser, for any file server; ARGS="--preset mnist_fast_preview"
 	$(BIN)/python -m web $(ARGS)
+
+docs: setup  ## site: this documentation with search and API, for a browser; read it by `python -m http.server --directory site`
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: setup
 	$(BIN)/python -m pytest -q --durations=10 --numprocesses auto --maxprocesses 4 --dist loadfile
