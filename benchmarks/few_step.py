@@ -17,7 +17,7 @@ import tyro
 from benchmarks import machine
 from keras_ddpm import data, presets
 from keras_ddpm.evaluation.judges.classifier import load_classifier
-from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.frechet import distances
 from keras_ddpm.evaluation.metrics.manifold import manifold

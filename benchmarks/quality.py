@@ -21,7 +21,7 @@ from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run
 from keras_ddpm.config import DataConfig
 from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
-from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.frechet import distances
 from keras_ddpm.evaluation.metrics.manifold import manifold

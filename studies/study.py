@@ -23,7 +23,7 @@ from keras_ddpm.config import SamplingConfig
 from keras_ddpm.data import pictures
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.digit_clip import load_digit_clip
-from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 from keras_ddpm.generator import Generator

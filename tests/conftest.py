@@ -4,12 +4,16 @@ import dataclasses
 import os
 import shutil
 
+import filelock
+import hypothesis
 import numpy as np
 import pytest
 
 from keras_ddpm.cli.quiet import silence_tensorflow
 
 silence_tensorflow()
+hypothesis.settings.register_profile("laws", deadline=None)  # a law may be slow the first time, and on a busy machine
+hypothesis.settings.load_profile("laws")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -65,12 +69,15 @@ def served_preset(small_preset, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def exported(served_preset, tmp_path_factory):
-    """A model's folder with version 1 of the small preset, as a server wants it."""
+def exported(served_preset, tmp_path_factory, worker_id):
+    """A model's folder with version 1 of the small preset, as a server wants it; the workers of a run share it."""
     from export.savedmodel import export
 
-    out = tmp_path_factory.mktemp("models") / "ddpm"
-    export(served_preset, out, every=2)
+    alone = worker_id == "master"
+    out = (tmp_path_factory.mktemp("models") if alone else tmp_path_factory.getbasetemp().parent / "models") / "ddpm"
+    with filelock.FileLock(out.parent.with_suffix(".lock")):
+        if not out.exists():
+            export(served_preset, out, every=2)
     return out
 
 
@@ -118,9 +125,9 @@ def replace_section(config, section, **values):
     return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium, the system's own."""
+    """Headless Chromium, the system's own. While it is open an event loop runs, so no longer than one file's tests."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)

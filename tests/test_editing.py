@@ -30,11 +30,13 @@ def test_the_ends_of_an_interpolation_are_the_plain_pictures(settings):
     assert all(np.any(a != b) for a, b in itertools.pairwise(images))
 
 
+@pytest.mark.slow
 def test_between_a_picture_and_itself_there_is_nothing_else(settings):
     images = keras_ddpm.interpolate(3, 5, n=3, **settings)
     assert_same(images, keras_ddpm.sample([3] * 3, seed=[5] * 3, **settings))
 
 
+@pytest.mark.slow
 def test_backwards_is_the_same_way(settings):
     there = keras_ddpm.interpolate((3, 8), (5, 6), n=4, w=(1.0, 3.0), **settings)
     assert_same(keras_ddpm.interpolate((8, 3), (6, 5), n=4, w=(3.0, 1.0), **settings)[::-1], there)
@@ -57,6 +59,7 @@ def test_a_variation_of_level_0_is_the_image_and_of_level_1_a_plain_picture(sett
         assert_same(keras_ddpm.vary(image, 1, digit=3, seed=7, n=2, **settings), plain)
 
 
+@pytest.mark.slow
 def test_a_variation_is_the_nearer_the_lower_its_level(settings):
     changes = [
         np.abs(keras_ddpm.vary(IMAGES, level, digit=[1, 2, 3], seed=1, **settings).astype(float) - IMAGES).mean()

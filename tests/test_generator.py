@@ -31,7 +31,13 @@ def generator(small_preset):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"sampler": "dpm_solver_pp_2m"}, {"guidance_interval": (0.2, 3.0)}, {"threshold": "dynamic"}]
+    "settings",
+    [
+        {},
+        pytest.param({"sampler": "dpm_solver_pp_2m"}, marks=pytest.mark.slow),
+        {"guidance_interval": (0.2, 3.0)},
+        pytest.param({"threshold": "dynamic"}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_picture_is_the_same_alone_and_at_any_place_in_any_batch(small_preset, settings):
     generator = load_preset(small_preset, **settings)

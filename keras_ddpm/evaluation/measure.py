@@ -16,7 +16,7 @@ import numpy as np
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.groups import METRICS
 from keras_ddpm.evaluation.judges.classifier import load_classifier
-from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics import Pair, bind
 from keras_ddpm.evaluation.metrics.accuracy import confusion
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score

@@ -72,6 +72,7 @@ def test_the_machine_names_its_processor_as_a_report_does():
     assert machine.describe().startswith(f"{processor()}, ")
 
 
+@pytest.mark.slow
 def test_memory_is_printed_in_mebibytes(small_preset):
     done = run("benchmarks.memory", "--rows", "2", "--steps", "3", "--preset", str(small_preset))
     peak, before = map(int, re.search(r"memory (\d+) MiB, of which (\d+) MiB before", done.stdout).groups())

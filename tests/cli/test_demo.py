@@ -15,6 +15,7 @@ from keras_ddpm.cli.main import main
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_it_says_where_it_is_and_ends_with_ctrl_c(small_preset):
     command = [sys.executable, "-m", "keras_ddpm", "demo", "--preset", str(small_preset)]
     process = subprocess.Popen(

@@ -53,7 +53,7 @@ def test_vary_at_level_0_copies_and_interpolate_writes_its_ends(folder, small_pr
     assert capsys.readouterr().out.endswith("b.png: 4 images, seeds 5 to 6\n")
 
 
-@pytest.mark.parametrize("digits", ["7", "7 3 --n 2"])
+@pytest.mark.parametrize("digits", [pytest.param("7", marks=pytest.mark.slow), "7 3 --n 2"])
 def test_the_last_frame_of_a_film_is_the_png(folder, small_preset, digits):
     for out in ("a.gif", "a.png"):
         main(f"sample {digits} --seed 5 --steps 4 --out {out} --runtime keras --preset {small_preset}".split())

@@ -81,8 +81,8 @@ def test_columns_are_what_was_asked_for(drawn):
         (["7", "--preset", "nowhere"], "`preset` must be one of"),
         (["7", "--out", "no/such/folder/x.png"], "Cannot write"),
         (["7", "--out", "/proc/x.png"], "Cannot write '/proc/x.png'"),
-        (["7", "--out", "x.jpg"], "`out` must end in .png or .npz. Received: 'x.jpg'"),
-        (["7", "--out", "x"], "`out` must end in .png or .npz"),
+        (["7", "--out", "x.jpg"], "`out` must end in .png, .gif or .npz. Received: 'x.jpg'"),
+        (["7", "--out", "x"], "`out` must end in .png, .gif or .npz"),
     ],
 )
 def test_an_error_is_one_line_and_leaves_nothing(small_preset, tmp_path, capsys, monkeypatch, arguments, message):

@@ -14,8 +14,8 @@ from keras_ddpm.evaluation.judges.classifier import (
     build_network,
     load_classifier,
 )
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.judges.train_classifier import save, train_classifier
-from keras_ddpm.evaluation.memoize import memoize
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 
 
@@ -77,6 +77,7 @@ def test_memoizing_computes_the_same_content_once():
     assert asked == [4, 4]
 
 
+@pytest.mark.slow
 def test_training_twice_with_one_seed_gives_the_same_weights_and_saves_them(tmp_path):
     images, labels = random_images(256), np.arange(256, dtype="int32") % 10
     first, second = (train_classifier(images, labels, arch="wide5x5", epochs=1, seed=3) for _ in range(2))

@@ -116,6 +116,7 @@ def test_targets_are_shares():
     assert np.all(np.diag(blurry) == 0) and np.all(blurry[~np.eye(10, dtype=bool)] > 0)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_repeats(mnist):
     images, labels = (array[:256] for array in mnist["train"])
     models = [

@@ -198,6 +198,7 @@ def test_every_warm_up_record_is_a_request_that_runs(exported, servable):
     assert {r.model_spec.signature_name for r in requests} == set(servable.signatures) - {"__saved_model_init_op"}
 
 
+@pytest.mark.slow
 def test_the_export_runs_where_xla_is_disabled(exported):
     code = f"""
 import ctypes, pathlib, sys, numpy as np, tensorflow as tf
@@ -241,6 +242,7 @@ def test_an_export_says_what_it_is_doing(served_preset, tmp_path, without_a_grap
     assert words == [f"loading {served_preset}", "writing the graph"]
 
 
+@pytest.mark.slow
 def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "SETTINGS", ("steps", "guidance_interval"))  # Python keeps the preset's sampler
     with pytest.raises(ValueError, match=r"draws other images than keras_ddpm\.sample"):

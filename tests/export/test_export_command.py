@@ -60,6 +60,7 @@ def test_a_damaged_copy_without_a_manifest_is_one_error(exported, served_preset,
     assert stop.value.code == 2 and len(errors) == 1 and "cannot be loaded as a SavedModel" in errors[0]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_error_and_leaves_nothing(served_preset, tmp_path):
     """A limit on the size of files stands for the full disk."""
     done = subprocess.run(

@@ -21,7 +21,9 @@ def test_litert_is_among_the_formats_that_are_tested():
     assert "litert" in INSTALLED
 
 
-@pytest.mark.parametrize("runtime", INSTALLED)
+@pytest.mark.parametrize(
+    "runtime", [pytest.param(name, marks=pytest.mark.slow if name == "openvino" else ()) for name in INSTALLED]
+)
 def test_a_format_draws_what_python_draws_from_its_folder_alone(small_preset, tmp_path, capsys, runtime):
     command.main(f"--format {runtime} --preset {small_preset} --out {tmp_path / 'out'} --steps 3 --w 3".split())
     assert capsys.readouterr().out.strip() == str(tmp_path / "out" / f"network.{runtime}.json")
@@ -44,6 +46,7 @@ def test_the_json_says_what_the_file_is(small_preset, tmp_path):
     np.testing.assert_array_equal(found["steps"]["t"], generator.times)
 
 
+@pytest.mark.slow
 def test_a_network_that_draws_otherwise_is_not_kept(small_preset, tmp_path, monkeypatch):
     write = formats.write
 

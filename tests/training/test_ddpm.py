@@ -26,6 +26,9 @@ JAX = keras.backend.backend() == "jax"  # there, what is not compiled is very sl
 DIFFUSION = Diffusion(schedules.cosine(100))
 
 
+TWO_LEVELS = {"widths": (8, 16), "depths": (1, 1), "attention": (False, True)}
+
+
 def new_network(**settings):
     small = {
         "widths": (8,),
@@ -39,9 +42,9 @@ def new_network(**settings):
     return UNet((8, 8, 1), {"label": Label(3)}, **{**small, **settings})
 
 
-def new_model(*, diffusion=DIFFUSION, learning_rate=1e-3, seed=0, **settings):
+def new_model(*, diffusion=DIFFUSION, learning_rate=1e-3, seed=0, network=None, **settings):
     keras.utils.set_random_seed(seed)
-    model = DDPM(new_network(), diffusion, seed=seed, **settings)
+    model = DDPM(new_network(**network or {}), diffusion, seed=seed, **settings)
     model.compile(optimizer=keras.optimizers.AdamW(learning_rate, global_clipnorm=1.0), jit_compile=JAX)
     return model
 
@@ -57,15 +60,19 @@ def batches(n=32, size=16, **kwargs):
 
 @pytest.mark.parametrize(
     "diffusion, most",
-    [(DIFFUSION, 0.05), (Diffusion(schedules.flow_matching, "velocity"), 0.1)],
-    ids=["cosine, v", "flow matching, velocity"],
+    [
+        pytest.param(DIFFUSION, 0.05, id="cosine, v"),
+        pytest.param(
+            Diffusion(schedules.flow_matching, "velocity"), 0.1, id="flow matching, velocity", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_a_handful_of_images_is_learned_by_heart(diffusion, most):
     """Four images, halves of a square in white: the loss goes to almost nothing at every level of noise."""
     images, labels = np.zeros((4, 8, 8, 1), "uint8"), np.array([0, 1, 2, 2], "int32")
     images[0, :4], images[1, 4:], images[2, :, :4], images[3, :, 4:] = 255, 255, 255, 255
     model, rows = (
-        new_model(diffusion=diffusion, learning_rate=5e-3, p_uncond=0.0, ema_decay=0.98),
+        new_model(diffusion=diffusion, learning_rate=5e-3, network=TWO_LEVELS, p_uncond=0.0, ema_decay=0.98),
         np.tile(np.arange(4), 4_000),
     )
     untrained, trained = [], []
@@ -151,6 +158,7 @@ def test_fresh_validation_noise_moves_the_loss_of_an_unchanged_model():
     assert losses[0] == pytest.approx(model.evaluate(again, verbose=0, return_dict=True)["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_meets_the_fresh_validation_noise_of_an_unbroken_one():
     images, labels = toy_data()
     x_0 = (images / 127.5 - 1.0).astype("float32")
@@ -279,6 +287,7 @@ def images_and_labels():
     return (images / 127.5 - 1.0).astype("float32"), labels
 
 
+@pytest.mark.slow
 def test_fit_takes_arrays_datasets_and_validation_data_of_two():
     import tensorflow as tf
 

@@ -86,6 +86,7 @@ def in_processes(count, folder):
     return [folder / f"{p}.npz" for p in range(count)]
 
 
+@pytest.mark.slow
 def test_steps_in_two_processes_are_the_steps_in_one(one_device, tmp_path):
     for path in in_processes(2, tmp_path):
         assert_equal_runs(one_device / "0.npz", path)

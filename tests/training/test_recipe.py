@@ -46,6 +46,7 @@ def run(images, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_each_stage_is_a_run_and_the_last_one_is_the_preset(run):
     for folder, name in ((run, "student"), (run / "consistency", "consistency"), (run / "diffusion", "diffusion")):
         settings, image_shape, num_classes = presets.read_config(folder)
@@ -67,6 +68,7 @@ def test_a_recipe_that_was_killed_between_any_two_epochs_equals_an_unbroken_one(
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_finished_recipe_that_is_resumed_stays_as_it_is(run, images):
     before = (run / callbacks.STATE).read_bytes()
     with pytest.raises(ValueError, match="has 2 epochs: `epochs` must be more"):
@@ -74,6 +76,7 @@ def test_a_finished_recipe_that_is_resumed_stays_as_it_is(run, images):
     assert (run / callbacks.STATE).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_stage_starts_from_the_weights_that_init_names(run, images, tmp_path):
     still = replace_section(stages()[1], "training", init=str(run), learning_rate=0.0, warmup_steps=0, weight_decay=0.0)
     keras_ddpm.train(still, tmp_path, data=images)

@@ -89,6 +89,7 @@ def test_a_visitor_watches_a_film(page):
     assert page.locator("img.film").evaluate("image => image.naturalWidth") == 280
 
 
+@pytest.mark.slow
 def test_a_visitor_paints_over_a_digit_and_has_it_restored(page):
     page.get_by_role("tab", name="Restore").click()
     page.get_by_role("button", name="Draw a digit").click()

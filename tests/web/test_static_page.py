@@ -1,6 +1,9 @@
 """The static page in a real browser: Python's noise, Python's pictures, its controls, its errors."""
 
+import functools
+import http.server
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +18,29 @@ PRESET = Build.preset
 DIGITS = [0, 3, 5, 7, 8]
 SEEDS = [0, 1, 2**32 - 1, 2**40 + 5, 2**63 - 1]
 LIMIT = 3e6  # bytes of the whole folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder that `make web` writes."""
+    out = tmp_path_factory.mktemp("web") / "dist"
+    build(Build.preset, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Where a plain file server has the page."""
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
 
 
 @pytest.fixture(scope="module")

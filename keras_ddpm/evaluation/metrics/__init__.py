@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
-from keras_ddpm.evaluation.memoize import memoize
+from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.diversity import diversity
 from keras_ddpm.evaluation.metrics.frechet import distances

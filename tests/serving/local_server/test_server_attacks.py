@@ -49,7 +49,7 @@ def truth(target):
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=pytest.mark.slow if name == "slow-copy" else ())
+    pytest.param(name, marks=pytest.mark.slow if name in ("kill-export", "reload", "slow-copy") else ())
     for name in attacks.ATTACKS
 ])  # fmt: skip
 def test_the_server_survives(target, truth, scale, name):

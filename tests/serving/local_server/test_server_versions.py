@@ -106,7 +106,9 @@ def test_the_old_version_finishes_what_it_began(models, base):
         wait_until(lambda: states(caller)[1] == State.END)
 
 
-@pytest.mark.parametrize("missing", ["saved_model.pb", "variables/variables.index"])
+@pytest.mark.parametrize(
+    "missing", [pytest.param("saved_model.pb", marks=pytest.mark.slow), "variables/variables.index"]
+)
 def test_a_half_copied_version_changes_nothing_until_it_is_complete(models, base, missing):
     with running(base) as local, calling(local) as caller:
         half = base / "2"
