@@ -124,6 +124,7 @@ def test_the_trajectory_keeps_every_kth_state_and_the_last(generator):
         generator.trajectory(DIGITS, WS, SEEDS, every=0)
 
 
+@pytest.mark.slow
 def test_a_generator_round_trips_through_a_keras_file(small_preset, tmp_path):
     generator = load_preset(small_preset, sampler="ddim", guidance_interval=(0.2, 3.0), threshold="dynamic", steps=3)
     generator.save(tmp_path / "generator.keras")
@@ -182,7 +183,10 @@ def test_thresholds_and_samplers_come_by_name(small_preset):
             Generator.from_names(network, diffusion, dataclasses.replace(sampling, **{field: value}))
 
 
-@pytest.mark.parametrize("settings", [{}, {"steps": 1}, {"sampler": "dpm_solver_pp_2m_sde", "steps": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"steps": 1}, pytest.param({"sampler": "dpm_solver_pp_2m_sde", "steps": 2}, marks=pytest.mark.slow)],
+)
 def test_uint8_in_the_graph_is_the_sample_rounded_alone_and_in_any_batch(small_preset, settings):
     generator = load_preset(small_preset, **settings)
     expected = to_uint8(sampled(generator)).astype(int)

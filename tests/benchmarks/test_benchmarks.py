@@ -79,6 +79,7 @@ def test_memory_is_printed_in_mebibytes(small_preset):
     assert 100 < before <= peak < 10_000 and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_sampling_is_measured_for_each_batch_size(small_preset):
     done = run(
         "benchmarks.sampling", "--preset", str(small_preset), "--batches", "1", "4", "--seconds", "0", "--no-cold"

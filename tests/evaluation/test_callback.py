@@ -16,6 +16,7 @@ from keras_ddpm.generator import Generator
 from keras_ddpm.training.ddpm import DDPM
 
 
+@pytest.mark.slow
 def test_training_logs_figures_every_few_epochs_in_the_same_columns(tmp_path):
     dataset = write_strokes(tmp_path / "strokes.npz")
     keras.utils.set_random_seed(0)

@@ -118,6 +118,7 @@ def test_distortion_depends_on_its_generator_only():
     assert np.abs(first - other).max() > 1
 
 
+@pytest.mark.slow
 def test_the_score_is_high_for_digits_learnt_right_and_low_for_swapped_ones(mnist):
     x, y = (array[:1280] for array in mnist["train"])
     swapped = np.where(y == 4, 9, np.where(y == 9, 4, y))

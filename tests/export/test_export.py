@@ -229,6 +229,7 @@ def test_the_xla_variant_draws_the_same_pictures(served_preset, servable, tmp_pa
     np.testing.assert_allclose(images, servable.run("sample", rows(3))["image"], atol=1)
 
 
+@pytest.mark.slow
 def test_verify_finds_the_same_pictures_and_notices_other_weights(exported, served_preset):
     found = verify.verify(exported, preset=served_preset)
     assert found["images"] > 100 and found["greatest difference"] <= 1

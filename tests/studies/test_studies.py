@@ -205,6 +205,7 @@ def test_what_is_not_of_one_row_is_kept(tmp_path):
     assert json.loads((tmp_path / "guidance" / "rows.json").read_text())["w_of_digit"] == [1.5, 2.0]
 
 
+@pytest.mark.slow
 def test_an_error_of_a_study_is_one_line():
     command = [sys.executable, "-m", "studies.steps", "--quick", "--preset", "nothing"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -61,7 +61,7 @@ def batches(n=32, size=16, **kwargs):
 @pytest.mark.parametrize(
     "diffusion, most",
     [
-        pytest.param(DIFFUSION, 0.05, id="cosine, v"),
+        pytest.param(DIFFUSION, 0.05, id="cosine, v", marks=pytest.mark.slow),
         pytest.param(
             Diffusion(schedules.flow_matching, "velocity"), 0.1, id="flow matching, velocity", marks=pytest.mark.slow
         ),

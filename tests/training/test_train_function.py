@@ -63,7 +63,14 @@ def tf_dataset(images, labels):
             },
             marks=pytest.mark.slow,
         ),
-        lambda images, labels: {"data": tf_dataset(images, labels), "validation": (images, labels), "num_classes": 3},
+        pytest.param(
+            lambda images, labels: {
+                "data": tf_dataset(images, labels),
+                "validation": (images, labels),
+                "num_classes": 3,
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["uint8 arrays", "float arrays", "PyDataset", "tf.data.Dataset"],
 )

@@ -117,6 +117,7 @@ def test_every_command_of_the_guide_is_run_or_says_why_not(site):
     assert set(NOT_RUN) <= commands and all("test" in why or "continuous" in why for why in NOT_RUN.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_the_guides_snippets_run_as_written_and_draw_what_they_say(snippet):
     call = re.compile(r"^(keras_ddpm\.\w+\(.*\))  # .*?(\(\d+(?:, \d+)*\)).*$", re.M)  # with its shape

@@ -78,6 +78,7 @@ def test_what_is_no_message_may_be_internal():
     assert not tally.faults
 
 
+@pytest.mark.slow
 def test_a_wrong_picture_is_a_fault(target, truth):
     wire = GrpcWire(target.port)
     reply, tally = wire.predict(truth.requests[1]), Tally()
@@ -88,6 +89,7 @@ def test_a_wrong_picture_is_a_fault(target, truth):
     assert "a wrong picture" in tally.faults[0]
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_to_an_odd_request_is_a_fault(target, truth):
     tally, wires = Tally(), (GrpcWire(target.port), RestWire(target.rest_port))
     replies = [wire.predict(truth.requests[1]) for wire in wires]
@@ -99,6 +101,7 @@ def test_a_wrong_answer_to_an_odd_request_is_a_fault(target, truth):
     assert len(tally.faults) == 2
 
 
+@pytest.mark.slow
 def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, monkeypatch):
     monkeypatch.setattr(attacks, "SETTLING", 0.5)
     monkeypatch.setattr(attacks, "MEMORY", -(2**20))
@@ -127,6 +130,7 @@ def test_a_tensor_of_many_dimensions_is_refused():
         tensors.to_array(tensor)
 
 
+@pytest.mark.slow
 def test_strings_among_numbers_take_no_more_memory_than_they_have(truth):
     body = b'{"signature_name": "metadata", "inputs": {"digit": ["%s"%s]}}' % (b"x" * 10**7, b',""' * 10**6)
     with pytest.raises(StatusError, match="`digit` must be of type int32") as caught:  # 40 TB, if all were as long
@@ -134,6 +138,7 @@ def test_strings_among_numbers_take_no_more_memory_than_they_have(truth):
     assert len(caught.value.message) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [2**200, 10**400])
 def test_a_number_of_hundreds_of_digits_is_refused(truth, number):
     body = f'{{"inputs": {{"digit": [3], "w": [{number}], "seed": [1]}}}}'.encode()
