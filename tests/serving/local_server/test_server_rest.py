@@ -1,13 +1,17 @@
 """The local server's REST interface: shapes of requests and answers, and what is refused."""
 
 import base64
+import contextlib
+import http.client
 import json
 import math
+import time
 import urllib.request
 
 import numpy as np
 import pytest
-from bare_calls import calling, http
+from bare_calls import calling
+from bare_calls import http as ask
 from small_model import request_arrays
 
 from serving.local_server import rest_json
@@ -24,28 +28,28 @@ def test_rows_and_columns_and_grpc_give_the_same_images(local):
         expected = caller.predict({n: np.asarray(v, d) for (n, v), d in zip(COLUMNS.items(), ("i4", "f4", "i8"))})[
             "image"
         ]
-    assert http(local, PREDICT, {"instances": ROWS}) == (200, {"predictions": expected.tolist()})
-    assert http(local, PREDICT, {"inputs": COLUMNS}) == (200, {"outputs": expected.tolist()})
+    assert ask(local, PREDICT, {"instances": ROWS}) == (200, {"predictions": expected.tolist()})
+    assert ask(local, PREDICT, {"inputs": COLUMNS}) == (200, {"outputs": expected.tolist()})
     assert expected.shape == (2, 28, 28, 1) and expected[:, 0, 0, 0].tolist() == [75, 175]
 
 
 def test_several_outputs_are_named(local):
-    status, answer = http(local, PREDICT, {"signature_name": "pair", "instances": ROWS})
+    status, answer = ask(local, PREDICT, {"signature_name": "pair", "instances": ROWS})
     assert status == 200 and [row["w"] for row in answer["predictions"]] == [1.0, 2.5]
-    status, answer = http(local, PREDICT, {"signature_name": "pair", "inputs": COLUMNS})
+    status, answer = ask(local, PREDICT, {"signature_name": "pair", "inputs": COLUMNS})
     assert status == 200 and answer["outputs"]["w"] == [1.0, 2.5]
     assert answer["outputs"]["eps"][0][0] == 3.0 and math.isnan(answer["outputs"]["eps"][0][1])
 
 
 def test_one_input_needs_no_name(local):
     for body, key in (({"instances": [[1, 2], [3, 4]]}, "predictions"), ({"inputs": [[1, 2], [3, 4]]}, "outputs")):
-        assert http(local, PREDICT, {"signature_name": "double", **body}) == (200, {key: [[2, 4], [6, 8]]})
+        assert ask(local, PREDICT, {"signature_name": "double", **body}) == (200, {key: [[2, 4], [6, 8]]})
 
 
 def test_bytes_leave_as_base64_and_text_as_text(local):
-    _, answer = http(local, PREDICT, {"signature_name": "sample_png", "instances": ROWS})
+    _, answer = ask(local, PREDICT, {"signature_name": "sample_png", "instances": ROWS})
     assert base64.b64decode(answer["predictions"][0]["b64"]).startswith(b"\x89PNG")
-    _, answer = http(local, PREDICT, {"signature_name": "metadata", "instances": [1]})
+    _, answer = ask(local, PREDICT, {"signature_name": "metadata", "instances": [1]})
     assert json.loads(answer["predictions"][0])["name"] == "small"
 
 
@@ -53,12 +57,12 @@ def test_bytes_leave_as_base64_and_text_as_text(local):
 def test_status(local, path):
     ok = {"error_code": "OK", "error_message": ""}
     version = {"version": "5", "state": "AVAILABLE", "status": ok}
-    assert http(local, path) == (200, {"model_version_status": [version]})
+    assert ask(local, path) == (200, {"model_version_status": [version]})
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/metadata", f"{MODEL}/versions/5/metadata"])
 def test_metadata(local, path):
-    status, answer = http(local, path)
+    status, answer = ask(local, path)
     assert status == 200
     assert answer["model_spec"] == {"name": "ddpm", "signature_name": "", "version": "5"}
     digit = answer["metadata"]["signature_def"]["signature_def"]["sample"]["inputs"]["digit"]
@@ -74,7 +78,7 @@ def test_the_page_asks_this_model_and_nobody_else(local):
     for name in ("digit", "w", "seed"):
         assert f'id="{name}"' in page
     body = {"signature_name": "sample_png", "inputs": {"digit": [7], "w": [2], "seed": [5]}}  # as its script does
-    assert base64.b64decode(http(local, PREDICT, body)[1]["outputs"][0]["b64"]).startswith(b"\x89PNG")
+    assert base64.b64decode(ask(local, PREDICT, body)[1]["outputs"][0]["b64"]).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("path, body, status, message", [
@@ -120,15 +124,15 @@ def test_the_page_asks_this_model_and_nobody_else(local):
     (PREDICT, {"inputs": {"digit": [], "w": [], "seed": []}}, 400, "`digit` must hold at least one"),
 ])  # fmt: skip
 def test_errors_say_what_is_wrong(local, path, body, status, message):
-    received, answer = http(local, path, body)
+    received, answer = ask(local, path, body)
     assert (received, set(answer)) == (status, {"error"}) and answer["error"].startswith(message)
 
 
 def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(running):
     slow = {"signature_name": "slow", "inputs": {"digit": [3], "w": [1], "seed": [2**62]}}
     with running(timeout=4) as local:
-        assert http(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
-        assert http(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
+        assert ask(local, PREDICT, slow) == (504, {"error": "Deadline exceeded"})
+        assert ask(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
 
 
 class Signature:
@@ -183,5 +187,17 @@ def test_json_written_in_blocks_is_the_same(shape, monkeypatch):
 
 
 def test_rest_and_grpc_requests_share_the_limits_of_the_model(local):
-    status, answer = http(local, PREDICT, {"inputs": {n: a.tolist() for n, a in request_arrays([1] * 9).items()}})
+    status, answer = ask(local, PREDICT, {"inputs": {n: a.tolist() for n, a in request_arrays([1] * 9).items()}})
     assert (status, answer) == (400, {"error": "`digit` must hold at most 8"})
+
+
+def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head(local):
+    """Nagle's algorithm and a delayed acknowledgement cost 40 ms a request, of every request on a connection."""
+    connection, taken = http.client.HTTPConnection("127.0.0.1", local.rest_api_port), []
+    with contextlib.closing(connection):
+        for _ in range(20):
+            started = time.perf_counter()
+            connection.request("GET", "/v1/models/ddpm")
+            assert connection.getresponse().read()
+            taken.append(time.perf_counter() - started)
+    assert min(taken[2:]) < 0.03
