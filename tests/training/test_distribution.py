@@ -51,6 +51,8 @@ def assert_equal_runs(path, other):
     ours, theirs = np.load(path), np.load(other)
     assert set(ours) == set(theirs) and len(ours.files) > 20
     for name in ours:
+        if "discriminator" in name and "head" in name and "bias" in name:
+            continue  # it shifts all scores alike: its gradient is 0 but for rounding, which Adam scales up
         np.testing.assert_allclose(theirs[name], ours[name], atol=1e-5, rtol=1e-5, err_msg=name)
 
 
