@@ -48,10 +48,8 @@ def truth(target):
     truth.close()
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=pytest.mark.slow if name in ("kill-export", "reload", "slow-copy") else ())
-    for name in attacks.ATTACKS
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("name", attacks.ATTACKS)
 def test_the_server_survives(target, truth, scale, name):
     outcome = attacks.watched(name, target, truth, scale)
     assert not outcome.faults, "\n".join(outcome.faults)
