@@ -26,7 +26,7 @@ def get_config():
         name="consistency",
         training=TrainingConfig(
             objective="consistency",
-            epochs=2,
+            epochs=4,
             learning_rate=5e-4,
             warmup_steps=100,
             weight_decay=0.0,
@@ -43,7 +43,8 @@ def get_config():
         training=dataclasses.replace(
             consistency.training,
             objective="adversarial",
-            epochs=8,
+            epochs=40,
+            grid_every=2,
             learning_rate=4e-4,
             cooldown=0.5,
             clip_norm=None,
