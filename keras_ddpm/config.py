@@ -96,10 +96,12 @@ class TrainingConfig:
     """Epochs without a better validation loss before the learning rate falls to a tenth (ReduceLROnPlateau)."""
     stop_patience: int | None = None
     """Epochs without a better validation loss before training stops (EarlyStopping)."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
-    """Precision of the network in training."""
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
+    """Precision of the network in training. auto: float32 or mixed_bfloat16, whichever trains faster here, measured
+    for a minute at the start; the run's config.json has the result."""
     jit: Literal["auto", "on", "off"] = "auto"
-    """XLA. auto: on for a GPU, off for a CPU, where oneDNN was measured to be faster (see benchmarks/)."""
+    """XLA. auto: on for a GPU, off for a CPU, where oneDNN was measured to be faster (see benchmarks/); with precision
+    auto, measured too."""
     seed: int = 0
     """Seed of the first weights, the order of the images, times and noise."""
     grid_every: int = 2

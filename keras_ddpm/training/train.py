@@ -12,7 +12,7 @@ from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
-from keras_ddpm.training import callbacks
+from keras_ddpm.training import callbacks, speed
 from keras_ddpm.training.distribution import agreement, cluster
 from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Together
 from keras_ddpm.training.objectives import make_model
@@ -94,10 +94,11 @@ def _train(config, out, *, placement, init, data, validation, num_classes, resum
             raise ValueError(
                 f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
             )
-        keras.utils.set_random_seed(training.seed)
         source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
         placement.check(training, source.batches)
         start = out / callbacks.STATE if resume and (out / callbacks.STATE).exists() else None
+        config = speed.settle(config, source, run=start and out)
+        keras.utils.set_random_seed(training.seed)
         if start is None and init is not None:
             start = presets.weights_file(init)
         processes.agree(lambda: agreement.terms(config, source, start=start, resume=resume, devices=placement.count))

@@ -68,10 +68,13 @@ class Placement:
             batches: What is trained on.
 
         Raises:
-            ValueError: for a batch that is not a multiple of the devices, data of another kind, or without XLA.
+            ValueError: for a batch that is not a multiple of the devices, data of another kind, without XLA, or for a
+                precision that is still to be measured.
         """
         if self.parallel is None:
             return
+        if training.precision == "auto":
+            raise ValueError("`precision` 'auto' measures one device: name one to train on several")
         if training.jit == "off":
             raise ValueError("Several devices need XLA: `jit` must be 'auto' or 'on'. Received: 'off'")
         if not isinstance(batches, keras.utils.PyDataset):
