@@ -66,19 +66,24 @@ def main():
 def draw(generator, labels, run, seed):
     """uint8 images of these labels, with the preset's own w."""
     w = np.broadcast_to(presets.read_config(run)[0].sampling.w, (10,)).astype("float32")[labels]
-    return data.to_uint8(generator.sample(labels, w, seed + np.arange(len(labels)))["image"])
+    return generator.images(labels, w, seed + np.arange(len(labels)))
 
 
 def report(name, calls, images, labels, *, reference, classifier):
     """Print one line of the table."""
-    reference = reference[:2]
+    values = figures(images, labels, reference=reference[:2], classifier=classifier)
+    cells = [f"{values['accuracy']:.2%}", f"{values['worst']:.1%} ({values['worst_digit']})"]
+    cells += [f"{values[figure]:.3f}" for figure in FIGURES]
+    print("| " + " | ".join([name, str(calls), *cells]) + " |", flush=True)
+
+
+def figures(images, labels, *, reference, classifier):
+    """Accuracy, overall and of the worst digit, and the figures of the table, by name."""
     values = dict(accuracy(images, labels, classifier=classifier))
     values |= dict(distances(images, labels, reference=reference, classifier=classifier))
     values |= dict(manifold(images, labels, reference=reference, classifier=classifier))
     digits = [values[f"accuracy/{digit}"] for digit in range(10)]
-    cells = [f"{values['accuracy']:.2%}", f"{min(digits):.1%} ({int(np.argmin(digits))})"]
-    cells += [f"{values[figure]:.3f}" for figure in FIGURES]
-    print("| " + " | ".join([name, str(calls), *cells]) + " |", flush=True)
+    return values | {"worst": min(digits), "worst_digit": int(np.argmin(digits))}
 
 
 def page(generator, run, path):

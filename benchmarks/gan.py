@@ -1,0 +1,161 @@
+"""A conditional GAN of the student's size, trained against the same discriminator: what diffusion has to compete with.
+
+    python -m benchmarks.gan --minutes 60 --out runs/gan
+
+The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
+noise, so the adversarial objective trains it, from random weights, by the losses that finish the student
+(docs/few_step.md). Prints latency, and the figures of `benchmarks.few_step` for both. Labels and images to compare with
+are the training split's last ones, which training holds out.
+"""
+
+import dataclasses
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tyro
+from keras import layers, ops
+
+from benchmarks import few_step, machine
+from configs import mnist_fast
+from keras_ddpm import data, files, presets
+from keras_ddpm.cli.run import run
+from keras_ddpm.conditions import Label
+from keras_ddpm.data import pictures, sources
+from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.judges.memoize import memoize
+from keras_ddpm.generator import Generator
+from keras_ddpm.training.objectives import make_model
+from keras_ddpm.weights import read_weights, write_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    out: pathlib.Path = pathlib.Path("runs/gan")
+    """Folder for the weights and a picture."""
+    minutes: float = 60.0
+    """Time to train for; 0 measures the weights in `out`."""
+    student: str = "mnist_fast"
+    """Preset or folder of a run to stand beside."""
+    n: int = 5_000
+    """Images of each row, at most the held-out ones."""
+    seed: int = 1_000_000
+    """Seed of the first image."""
+
+
+@keras.saving.register_keras_serializable("keras_ddpm_benchmarks")
+class ConvolutionalGenerator(keras.Model):
+    """z, label -> image, by a dense layer and two transposed convolutions, as in DCGAN (arXiv 1511.06434).
+
+    Called like a denoising network: z is the first `dim` pixels of x_t, and the prediction is v = -image, since
+    x_0 = alpha x_t - sigma v where sigma is 1.
+    """
+
+    def __init__(self, image_shape=(28, 28, 1), num_classes: int = 10, *, dim: int = 128, width: int = 48, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape, self.num_classes, self.dim, self.width = tuple(image_shape), num_classes, dim, width
+        self.conditions = {"label": Label(num_classes)}
+        height, breadth, channels = image_shape
+        self.embed = layers.Embedding(num_classes + 1, dim)
+        self.dense = layers.Dense(height // 4 * (breadth // 4) * width // 2)
+        self.fold = layers.Reshape((height // 4, breadth // 4, width // 2))
+        self.hidden = [
+            layers.Conv2D(width, 3, padding="same"),
+            layers.Conv2DTranspose(width, 4, 2, padding="same"),
+            layers.Conv2D(width // 2, 3, padding="same"),
+        ]
+        self.last = layers.Conv2DTranspose(channels, 4, 2, padding="same")
+
+    def build(self, *shapes):
+        self.call(ops.zeros((1, *self.image_shape)), ops.ones((1,)), {"label": ops.zeros((1,), "int32")})
+        self.built = True
+
+    def call(self, x_t, t, condition, training=None):
+        z = ops.reshape(x_t, (-1, int(np.prod(self.image_shape))))[:, : self.dim]
+        h = ops.concatenate([z, self.embed(condition["label"])], axis=-1)
+        h = self.fold(ops.leaky_relu(self.dense(h), 0.2))
+        for layer in self.hidden:
+            h = ops.leaky_relu(layer(h), 0.2)
+        return -ops.tanh(self.last(h))
+
+    def get_config(self):
+        own = {"image_shape": self.image_shape, "num_classes": self.num_classes, "dim": self.dim, "width": self.width}
+        return {**super().get_config(), **own}
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the training when its time is over."""
+
+    def __init__(self, minutes):
+        super().__init__()
+        self.end = time.perf_counter() + 60 * minutes
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.perf_counter() > self.end:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        print(f"epoch {epoch + 1}: margin {logs['margin']:.2f}, {(self.end - time.perf_counter()) / 60:.0f} min left")
+
+
+def main() -> None:
+    arguments = tyro.cli(Arguments, description=__doc__)
+    student, weights = presets.load_preset(arguments.student), arguments.out / "gan.weights.h5"
+    config = mnist_fast.get_config()[-1]
+    training = dataclasses.replace(config.training, learning_rate_schedule="constant", learning_rate=2e-4)
+    few = dataclasses.replace(config.few_step, levels=())
+    config = dataclasses.replace(config, training=training, few_step=few)
+    files.check_folder(arguments.out)
+    keras.utils.set_random_seed(training.seed)
+    network = ConvolutionalGenerator()
+    network.build()
+    diffusion = Diffusion.from_names(**vars(config.diffusion))
+    if arguments.minutes:
+        model = make_model(network, diffusion, config, steps=1)
+        model.fit(sources.open_source(config).batches, epochs=10_000, callbacks=[Stop(arguments.minutes)], verbose=0)
+        write_weights(model.ema_network, weights)
+    read_weights(network, weights)
+    gan = Generator.from_names(network, diffusion, config.sampling)
+
+    classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
+    reference = held.first(arguments.n)
+    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {arguments.minutes:g} minutes")
+    heads = " | ".join(few_step.FIGURES)
+    print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
+    given = {"reference": reference[:2], "classifier": classifier}
+    row("real training images", "", "", few_step.figures(*rest.first(arguments.n)[:2], **given))
+    for name, generator in (("conditional GAN", gan), (arguments.student, student)):
+        images = draw(generator, reference.labels, arguments.seed)
+        found = few_step.figures(images, reference.labels, **given)
+        row(name, f"{generator.network.count_params():,}", f"{latency(generator):.2f}", found)
+        labels = np.repeat(np.arange(10, dtype="int32"), 20)
+        path = arguments.out / f"{name.replace(' ', '_')}.png"
+        pictures.write_png(path, pictures.grid(draw(generator, labels, 0), columns=20))
+
+
+def draw(generator, labels, seed):
+    """uint8 images of labels, one call each."""
+    return generator.images(labels, 1.0, seed + np.arange(len(labels)))
+
+
+def latency(generator) -> float:
+    """Milliseconds of one digit, the median of 200 after 20."""
+    times = []
+    for seed in range(220):
+        start = time.perf_counter()
+        generator.image(seed % 10, 1.0, seed)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[20:]))
+
+
+def row(name, weights, milliseconds, found):
+    """Print one line of the table."""
+    cells = [f"{found['accuracy']:.2%}", f"{found['worst']:.1%} ({found['worst_digit']})"]
+    cells += [f"{found[figure]:.3f}" for figure in few_step.FIGURES]
+    print("| " + " | ".join([name, weights, milliseconds, *cells]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
