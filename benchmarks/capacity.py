@@ -23,7 +23,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from export import metadata, versions
+from export import metadata, versions, warmup
 from serving.local_server.servable import Servable
 
 
@@ -42,11 +42,8 @@ class Arguments:
     """Seconds that a request may take, queue and batch together."""
 
 
-def rate(servable: Servable, rows: int, *, threads: int, seconds: float) -> tuple[float, float]:
+def rate(servable: Servable, request: dict, *, threads: int, seconds: float) -> tuple[float, float]:
     """Images a second of several threads that each run one batch after the other, and the median seconds of a batch."""
-    request = {"digit": np.arange(rows) % 10, "w": np.ones(rows), "seed": np.arange(rows)}
-    dtypes = {"digit": "int32", "w": "float32", "seed": "int64"}
-    request = {name: array.astype(dtypes[name]) for name, array in request.items()}
 
     def work(end):
         taken = []
@@ -60,7 +57,7 @@ def rate(servable: Servable, rows: int, *, threads: int, seconds: float) -> tupl
     start = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         taken = [*itertools.chain(*pool.map(work, [start + seconds] * threads))]
-    return rows * len(taken) / (time.perf_counter() - start), float(np.median(taken))
+    return len(request["digit"]) * len(taken) / (time.perf_counter() - start), float(np.median(taken))
 
 
 def plan(arguments: Arguments, *, per_core: float, batch_seconds: float, rows: int) -> str:
@@ -98,9 +95,10 @@ def main():
     print(f"{machine.describe()}; {settings['name']}, {settings['steps']} steps")
     print("| rows | images/s | a core | ms a batch |\n|---|---|---|---|", flush=True)
     measured = {}
+    samples = {len(inputs["digit"]): inputs for name, inputs in warmup.requests(settings) if name == "sample"}
     with contextlib.closing(Servable(folder)) as servable:
-        for rows in settings["allowed_batch_sizes"]:
-            images, seconds = rate(servable, rows, threads=cores, seconds=arguments.seconds)
+        for rows, request in samples.items():
+            images, seconds = rate(servable, request, threads=cores, seconds=arguments.seconds)
             measured[rows] = images, seconds
             print(f"| {rows} | {images:,.1f} | {images / cores:,.1f} | {1e3 * seconds:.1f} |", flush=True)
     best = max(measured, key=lambda rows: measured[rows][0])

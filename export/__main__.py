@@ -97,6 +97,8 @@ class Verify:
     """The manifest of the original, if it came another way than the copy. Default: the one in the copy."""
 
     def run(self) -> None:
+        from keras_ddpm.files import sha256
+
         from . import manifest, versions
 
         folder = versions.find(self.folder)
@@ -104,7 +106,7 @@ class Verify:
             files = manifest.check(folder, manifest=self.manifest)
         if self.hash_only:
             print(f"{folder}: {len(files)} files are those of the manifest")
-            print(f"sha256 of the manifest: {manifest.digest(self.manifest or manifest.path_in(folder))}")
+            print(f"sha256 of the manifest: {sha256(self.manifest or manifest.path_in(folder))}")
             return
         from .session import check_installed
 

@@ -1,9 +1,10 @@
 """The manifest: the SHA-256 of each file of a version, by which a copy is checked without executing its graph."""
 
-import hashlib
 import json
 import os
 import pathlib
+
+from keras_ddpm.files import sha256
 
 PLACE = "assets.extra/manifest.json"
 
@@ -54,12 +55,6 @@ def is_intact(folder: pathlib.Path) -> bool:
     return True
 
 
-def digest(path: pathlib.Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read(path: pathlib.Path) -> dict[str, str]:
     if not path.is_file():
         raise ValueError(f"There is no manifest {str(path)!r}: export again with this version of keras_ddpm")
@@ -81,5 +76,5 @@ def _hashes(folder: pathlib.Path) -> dict[str, str]:
                 continue
             if not path.is_file():  # a pipe or a socket would be waited for
                 raise ValueError(f"{path} is not a regular file")
-            found[relative] = digest(path)
+            found[relative] = sha256(path)
     return found

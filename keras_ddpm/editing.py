@@ -43,7 +43,7 @@ def interpolate(
         uint8 (n, H, W), or (n, H, W, 3) in colour.
 
     Raises:
-        ValueError: before any work is done, naming what cannot be used.
+        ValueError: for an argument that cannot be used, before any work is done.
 
     Example:
         >>> keras_ddpm.interpolate((3, 8), seed=5, n=6).shape
@@ -95,7 +95,7 @@ def vary(
         axis of 3. With `return_seeds`, a pair of the images and their seeds.
 
     Raises:
-        ValueError: before any work is done, naming what cannot be used.
+        ValueError: for an argument that cannot be used, before any work is done.
 
     Example:
         >>> keras_ddpm.vary(keras_ddpm.sample(7), 0.6, n=4).shape
@@ -133,7 +133,7 @@ def film(
         axis of 3.
 
     Raises:
-        ValueError: before any work is done, naming what cannot be used.
+        ValueError: for an argument that cannot be used, before any work is done.
 
     Example:
         >>> keras_ddpm.film(7).shape
@@ -142,8 +142,8 @@ def film(
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     generator = api.load(preset, sampler, steps, None)
-    path = generator.path(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
-    states = np.concatenate([path["x_T"][:, None], path["x_s"]], axis=1)  # (N, S + 1, H, W, C)
+    given = (value.reshape(-1) for value in (digit, w, seed))
+    states = generator.trajectory(*given, every=1, progress=progress)[1]  # (N, S + 1, H, W, C)
     return _without_one_channel(to_uint8(states).reshape(*digit.shape, *states.shape[1:]), image_shape)
 
 

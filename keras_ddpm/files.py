@@ -5,6 +5,7 @@ interrupted program removes what it was writing (`remove_partials`); what a kill
 """
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import secrets
@@ -123,6 +124,12 @@ def reserve(path: str | os.PathLike, size: int) -> None:
             os.ftruncate(file.fileno(), 0)
         except OSError as error:
             raise OSError(f"Cannot write {size:,} bytes to {str(path)!r}: {_reason(error)}") from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """A file's SHA-256 in hexadecimal, read piece by piece."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_partials() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm.data.pictures import grid, write_gif
-from keras_ddpm.data.pixels import to_uint8
 from keras_ddpm.demo.sources import Source
 from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds
 
@@ -63,7 +62,7 @@ def film(source: Source, preset: str, digit: int, w: str, seed: str, steps: str)
     states = source.film(preset, int(digit), strength, first, calls)
     seconds = time.perf_counter() - start
     text = f"Noise becomes a {digit} in {len(states) - 1} steps, seed {first}"
-    picture = base64.b64encode(gif(to_uint8(np.asarray(states)))).decode()
+    picture = base64.b64encode(gif(states)).decode()
     html = f'<img class="film" width="{SIDE}" height="{SIDE}" alt="{text}" src="data:image/gif;base64,{picture}">'
     return html, f"{len(states) - 1} steps, seed {first}, {in_words(seconds)}"
 

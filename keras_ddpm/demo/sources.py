@@ -1,4 +1,4 @@
-"""Who draws for the page: this process, or TensorFlow Serving through a client that is handed in."""
+"""What draws for the page: this process, or TensorFlow Serving through a client that is handed in."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Source(Protocol):
-    """What the page needs of whoever draws."""
+    """What the page asks for, in this process or of a server."""
 
     presets: list[str]
     """Names to choose from, the first by default."""
@@ -21,7 +21,7 @@ class Source(Protocol):
         ...
 
     def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
-        """States from noise to image, float (K, H, W, C) in about [-1, 1]."""
+        """States from noise to image, uint8 (K, H, W, C)."""
         ...
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
@@ -50,16 +50,12 @@ class Local:
         from keras_ddpm import api, runtimes
 
         images = api.sample(digit, w, seed=seed, steps=steps, preset=preset, runtime=runtimes.usable(preset))
-        return images[..., None] if images.ndim == 3 else images
+        return _with_channels(images)
 
     def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
-        from keras_ddpm import api, presets
-        from keras_ddpm.sampling_request import check_request
+        import keras_ddpm
 
-        config, _, num_classes = presets.read_config(preset)
-        presets.with_sampling(config, steps=steps, w=w)  # the checks of `sample`
-        given = check_request([digit], w, [seed], num_classes=num_classes, own=config.sampling.w)
-        return api.load(preset, None, steps, None).trajectory(*given, every=1)[1][0]
+        return _with_channels(keras_ddpm.film(digit, w, seed=seed, steps=steps, preset=preset))
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         import keras_ddpm
@@ -82,15 +78,21 @@ class Remote:
 
     def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
         _check_no_steps(steps)
-        images = self.clients[preset].sample(digit, w, seed=seed).images
-        return images[..., None] if images.ndim == 3 else images
+        return _with_channels(self.clients[preset].sample(digit, w, seed=seed).images)
 
     def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
         _check_no_steps(steps)
-        return self.clients[preset].trajectory(digit, w, seed=seed).x_t[0]
+        from keras_ddpm.data.pixels import to_uint8
+
+        return to_uint8(self.clients[preset].trajectory(digit, w, seed=seed).x_t[0])
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         return self.clients[preset].restore(image, mask=mask, digit=digit, seed=seed).images
+
+
+def _with_channels(images):
+    """(N, H, W) or (N, H, W, C) -> (N, H, W, C)."""
+    return images[..., None] if images.ndim == 3 else images
 
 
 def _check_no_steps(steps):

@@ -1,13 +1,12 @@
 """What a reader needs to reproduce a report: command, seeds, data, judges, machine, versions."""
 
-import hashlib
 import json
 import os
 import pathlib
 import platform
 import time
 
-from keras_ddpm import presets
+from keras_ddpm import files, presets
 from keras_ddpm.evaluation.judges import classifier, digit_clip
 from keras_ddpm.evaluation.sources import Source
 
@@ -79,7 +78,7 @@ def _shards(data_set, n):
     )
     settings, removed = data_set.settings, data_set.content["removed"]
     chosen = ", ".join(f"{count} removed by {name}" for name, count in removed.items())
-    if settings["judge_weights"] == hashlib.sha256(classifier.SHIPPED.read_bytes()).hexdigest():
+    if settings["judge_weights"] == files.sha256(classifier.SHIPPED):
         chosen += ". The classifier that measures here chose them too, so its figures flatter"
     return {"shards": f"{counted}.", **({"filters": f"{chosen}."} if chosen else {})}
 

@@ -1,8 +1,6 @@
 """What every format writes and reads: some images with their labels and seeds."""
 
-import hashlib
 import io
-import os
 import struct
 import zlib
 from typing import NamedTuple
@@ -55,9 +53,3 @@ def from_rows(rows: list[tuple[bytes, int, int]]) -> Batch:
     """A batch of rows (PNG, label, seed)."""
     pngs, labels, seeds = zip(*rows)
     return Batch(np.stack([from_png(png) for png in pngs]), np.array(labels, "int64"), np.array(seeds, "int64"))
-
-
-def sha256(path: str | os.PathLike) -> str:
-    """A file's SHA-256, read piece by piece."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,13 +7,13 @@ Images that a judge chose look better to the same judge than they are: measure t
 """
 
 import functools
-import hashlib
 import json
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
+from keras_ddpm import files
 from keras_ddpm.synthesis.plan import Plan
 
 Filter = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -55,7 +55,7 @@ def weights_of(judge: str | None) -> str:
         ValueError: without its notes, which name the architecture.
     """
     path, _ = _files(judge)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return files.sha256(path)
 
 
 def _files(judge):

@@ -1,8 +1,8 @@
 """One shard, from the plan to a file with its entry.
 
-What makes the bytes of a shard the same in every run on one kind of machine, whoever writes it and after whatever: each
-batch has the same number of rows (an image depends on its own seed, but to float rounding also on the size of the
-batch), and the generator is one that nothing else has called, with one compiled graph.
+A shard has the same bytes in every run on one kind of machine, in whichever process and after whichever shard. Two
+things see to that: each batch has the same number of rows (an image depends on its own seed, but to float rounding also
+on the size of the batch), and the generator is one that nothing else has called, with one compiled graph.
 """
 
 import concurrent.futures
@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from keras_ddpm.files import sha256
 from keras_ddpm.shards import manifest
-from keras_ddpm.shards.batch import Batch, sha256
+from keras_ddpm.shards.batch import Batch
 from keras_ddpm.shards.formats import FORMATS
 from keras_ddpm.shards.storage import Bucket, Folder
 from keras_ddpm.synthesis import filters

@@ -50,7 +50,7 @@ def test_a_film_ends_with_the_picture(source, preset):
     html, words = actions.film(source, preset, 4, "", "9", "")
     assert words.startswith("5 steps, seed 9, ") and 'alt="Noise becomes a 4 in 5 steps, seed 9"' in html
     states = source.film(preset, 4, None, 9, None)
-    with Image.open(io.BytesIO(actions.gif(actions.to_uint8(states)))) as film:
+    with Image.open(io.BytesIO(actions.gif(states))) as film:
         assert film.n_frames == 6
         film.seek(5)
         last = np.asarray(film.convert("L"))[::10, ::10]

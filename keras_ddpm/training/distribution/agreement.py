@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ddpm import presets
+from keras_ddpm import files, presets
 from keras_ddpm.config import Config
 
 
@@ -31,7 +31,7 @@ def terms(config: Config, source: Any, *, start: Any, resume: bool, devices: int
         "batches": len(source.batches),
         "data": _digest(source.batches[0]),
         "held-out images": _digest((source.images, source.labels)),
-        "start": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest()[:16],
+        "start": None if start is None else files.sha256(start)[:16],
     }
 
 

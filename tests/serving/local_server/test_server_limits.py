@@ -147,7 +147,7 @@ def test_the_end_does_not_wait_for_a_version_that_loads(base, tmp_path, monkeypa
             shutil.copytree(base / "5", tmp_path / "2")
             assert loading.wait(60)
             release.start()
-        assert not go_on.is_set()  # whoever waits for the version is let go after a minute
+        assert not go_on.is_set()  # those who wait for the version are let go after a minute
     finally:
         release.cancel()
         go_on.set()
