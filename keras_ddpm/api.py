@@ -3,7 +3,9 @@
 import functools
 from typing import Any
 
-from keras_ddpm import presets
+import numpy as np
+
+from keras_ddpm import presets, rejection
 from keras_ddpm.sampling_request import check_baked_w, check_request
 
 
@@ -16,6 +18,8 @@ def sample(
     steps=None,
     preset="mnist",
     runtime: str | None = None,
+    best_of: int = 1,
+    judge: Any = "classifier",
     progress=None,
     return_seeds: bool = False,
 ) -> Any:
@@ -34,8 +38,10 @@ def sample(
         preset: Name of a shipped preset, or a folder written by train.py.
         runtime: None draws with Keras and TensorFlow (or JAX); "litert", "onnx" or "openvino" without importing them,
             from the file that `python -m export --format` has written beside the weights (see docs/runtimes.md).
+        best_of: Candidates for each image, of which the one that `judge` likes best is returned; see `rejection`.
+        judge: "classifier" or "clip", or a function (uint8 (N, H, W, C), digits (N,)) -> scores (N,).
         progress: Called with the number of images drawn after each batch.
-        return_seeds: Whether to return the seeds too, which draw the same images again.
+        return_seeds: Whether to return the seeds too, which draw the same images again (with `best_of` 1).
 
     Returns:
         The images: uint8 (H, W) if all of `digit`, `w` and `seed` are scalars; else (N, H, W), with N from NumPy's
@@ -43,8 +49,8 @@ def sample(
         the images and their seeds, int64 of the same leading shape.
 
     Raises:
-        ValueError: before any work is done, for a digit, w, seed, sampler, steps, preset or runtime that cannot be
-            used: one that is not installed, or has no file of this preset.
+        ValueError: before any work is done, for a digit, w, seed, sampler, steps, preset, judge or runtime that cannot
+            be used: one that is not installed, or has no file of this preset.
         RuntimeError: inside a graph being traced, where the seeds would be frozen; call a `Generator` there.
 
     Example:
@@ -58,8 +64,11 @@ def sample(
         check_baked_w(w, settings.sampling.w)
     presets.with_sampling(settings, sampler=sampler, steps=steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
+    rejection.check(best_of, judge, image_shape, num_classes)
     generator = load(preset, sampler, steps, runtime)
-    if digit.ndim:
+    if best_of > 1:
+        images, seed = _best(generator, digit, w, seed, best_of, judge, progress)
+    elif digit.ndim:
         images = generator.images(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
     else:
         images = generator.image(digit[()], w[()], seed[()])
@@ -68,6 +77,16 @@ def sample(
     H, W, C = image_shape
     images = images.reshape((*digit.shape, H, W) if C == 1 else (*digit.shape, H, W, C))
     return (images, seed) if return_seeds else images
+
+
+def _best(generator, digit, w, seed, best_of, judge, progress):
+    """The best candidates (N, H, W, C), and their seeds."""
+    seeds = rejection.candidates(seed, best_of).reshape(-1, best_of)
+    given = (np.repeat(value.reshape(-1), best_of) for value in (digit, w))
+    images = generator.images(*given, seeds.reshape(-1), progress=progress)
+    images = images.reshape(*seeds.shape, *images.shape[1:])
+    rows, chosen = np.arange(len(seeds)), rejection.best(images, digit.reshape(-1), judge)
+    return images[rows, chosen], seeds[rows, chosen].reshape(seed.shape)
 
 
 def load(preset, sampler, steps, runtime: str | None) -> Any:

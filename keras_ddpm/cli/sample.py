@@ -40,6 +40,10 @@ class Sample:
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
     """What calls the network. auto: the fastest that is installed and that the preset has a file for, else keras."""
+    best_of: int = 1
+    """Candidates for each image, of which the judge chooses one."""
+    judge: Literal["classifier", "clip"] = "classifier"
+    """Who chooses the best of several."""
     scale: int = 2
     """Side of a pixel in the PNG."""
     columns: int | None = None
@@ -68,18 +72,21 @@ class Sample:
             "steps": self.steps,
             "preset": self.preset,
             "runtime": runtime,
+            "best_of": self.best_of,
+            "judge": self.judge,
         }
         if runtime:
             with quiet.without_log_lines():
                 api.load(self.preset, self.sampler, self.steps, runtime)
-        with _progress(digit.size) as bar:
-            images = api.sample(digit, self.w, seed=seed, progress=bar.update, **settings)
+        with _progress(digit.size * self.best_of) as bar:
+            images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)
         images = images[..., None] if images.ndim == 3 else images
         if self.out.suffix.lower() == ".npz":
-            pictures.write_npz(self.out, images=images, labels=digit, seed=np.array(seed))
+            pictures.write_npz(self.out, images=images, labels=digit, seed=drawn)
         else:
             pictures.write_png(self.out, self._page(images))
-        print(f"{self.out}: {in_words(first, digit.size)}")
+        several = f", each the best of {self.best_of} by the {self.judge}" if self.best_of > 1 else ""
+        print(f"{self.out}: {in_words(first, digit.size)}{several}")
 
     def _film(self, digit: np.ndarray, seed: list[int]) -> np.ndarray:
         """The pages of the film, the last of which is that of the PNG."""
@@ -102,13 +109,14 @@ class Sample:
         """What can be checked without the preset."""
         if not self.digits:
             raise ValueError("`digits` must be one digit or several. Received: none. Try: keras-ddpm sample 7")
-        for name in ("n", "scale", "columns"):
+        for name in ("n", "scale", "columns", "best_of"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}")
-        if self.n * len(self.digits) > MAX_IMAGES:
+        if self.n * self.best_of * len(self.digits) > MAX_IMAGES:
+            most = MAX_IMAGES // (self.best_of * len(self.digits))
             raise ValueError(
-                f"`n` must be at most {MAX_IMAGES // len(self.digits)}, for {MAX_IMAGES:,} images in all: call again "
+                f"`n` must be at most {most}, for {MAX_IMAGES:,} images in all: call again "
                 f"with another --seed for more. Received: {self.n}"
             )
         if self.out.suffix.lower() not in (".png", ".gif", ".npz"):
@@ -120,6 +128,8 @@ class Sample:
         count = self.n * len(self.digits)
         if count > MAX_FILMS:
             raise ValueError(f"A GIF holds at most {MAX_FILMS} images: lower `n`, or write a PNG. Received: {count}")
+        if self.best_of > 1:
+            raise ValueError(f"`best_of` must be 1 for a GIF. Received: {self.best_of}")
         if self.runtime not in ("auto", "keras"):
             raise ValueError(f"`runtime` must be keras for a GIF: the others keep no path. Received: {self.runtime!r}")
 

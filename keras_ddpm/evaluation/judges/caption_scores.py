@@ -32,6 +32,19 @@ def caption_shares(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return special.softmax(own, axis=1)
 
 
+def digit_shares(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Softmax over all captions: the share of those that say that the digit is there, and sharp.
+
+    Args:
+        logits, labels: See `caption_shares`.
+
+    Returns:
+        float64 array (N,): shares of photo and clear of the digit, together.
+    """
+    shares = special.softmax(np.asarray(logits, dtype="float64"), axis=1).reshape(len(logits), len(CAPTIONS), 10)
+    return shares[np.arange(len(logits)), :, labels][:, [0, 2]].sum(axis=1)
+
+
 def zero_shot_hits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the photo caption of the right digit is the best of the ten.
 
