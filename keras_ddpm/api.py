@@ -18,6 +18,8 @@ def sample(
     steps=None,
     preset="mnist",
     runtime: str | None = None,
+    guide: str | None = None,
+    guide_scale: float | None = None,
     best_of: int = 1,
     judge: Any = "classifier",
     progress=None,
@@ -38,6 +40,8 @@ def sample(
         preset: Name of a shipped preset, or a folder written by train.py.
         runtime: None draws with Keras and TensorFlow (or JAX); "litert", "onnx" or "openvino" without importing them,
             from the file that `python -m export --format` has written beside the weights (see docs/runtimes.md).
+        guide: "clip" moves the images up the gradient of CLIP's score of the digit (see `guides`); None: as the preset.
+        guide_scale: How far; 0 for not at all, None: the preset's own.
         best_of: Candidates for each image, of which the one that `judge` likes best is returned; see `rejection`.
         judge: "classifier" or "clip", or a function (uint8 (N, H, W, C), digits (N,)) -> scores (N,).
         progress: Called with the number of images drawn after each batch.
@@ -62,10 +66,11 @@ def sample(
     settings, image_shape, num_classes = settings_of(preset)
     if settings.sampling.guidance == "none":
         check_baked_w(w, settings.sampling.w)
-    presets.with_sampling(settings, sampler=sampler, steps=steps)
+    chosen = {"sampler": sampler, "steps": steps, "guide": guide, "guide_scale": guide_scale}
+    presets.with_sampling(settings, **chosen)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     rejection.check(best_of, judge, image_shape, num_classes)
-    generator = load(preset, sampler, steps, runtime)
+    generator = load(preset, runtime=runtime, **chosen)
     if best_of > 1:
         images, seed = _best(generator, digit, w, seed, best_of, judge, progress)
     elif digit.ndim:
@@ -89,9 +94,18 @@ def _best(generator, digit, w, seed, best_of, judge, progress):
     return images[rows, chosen], seeds[rows, chosen].reshape(seed.shape)
 
 
-def load(preset, sampler, steps, runtime: str | None) -> Any:
-    """The `Generator` or `runtimes.Drawer` that `sample` draws with; kept until the preset's files change."""
-    return _generator(preset, sampler, steps) if runtime is None else _drawer(preset, sampler, steps, runtime)
+def load(preset, *, runtime: str | None = None, **sampling) -> Any:
+    """The `Generator` or `runtimes.Drawer` that `sample` draws with; kept until the preset's files change.
+
+    Args:
+        preset, runtime: See `sample`.
+        **sampling: Fields of `SamplingConfig`; None leaves the preset's own.
+
+    Raises:
+        ValueError: see `sample`.
+    """
+    given = {name: value for name, value in sampling.items() if value is not None}
+    return _generator(preset, given) if runtime is None else _drawer(preset, runtime, given)
 
 
 def settings_of(preset: Any) -> Any:
@@ -105,7 +119,7 @@ def _read(file, stamp):
     return presets.read_config(file.parent)
 
 
-def _generator(preset, sampler, steps):
+def _generator(preset, sampling):
     from keras_ddpm.generator import Generator
 
     if not Generator.eager():
@@ -113,16 +127,20 @@ def _generator(preset, sampler, steps):
             "`sample` cannot be traced: its seeds would freeze in the graph. Call `load_preset(...)(inputs)` there."
         )
     folder = presets.find(preset)
-    return _cached(folder.resolve(), sampler, steps, _stamp(folder))
+    return _cached(folder.resolve(), _stamp(folder), **sampling)
 
 
-def _drawer(preset, sampler, steps, runtime):
+def _drawer(preset, runtime, sampling):
     from keras_ddpm import runtimes
+
+    if "guide" in sampling:
+        raise ValueError(f"`guide` needs `runtime` None: the others have no gradients. Received: {runtime!r}")
 
     folder = presets.find(preset)
     file = runtimes.description(folder, runtime)
     stamp = (*_stamp(folder), file.stat().st_mtime_ns if file.exists() else None)
-    return _cached_drawer(folder.resolve(), sampler, steps, runtime, stamp)
+    sampling.pop("guide_scale", None)  # of no guide
+    return _cached_drawer(folder.resolve(), runtime, stamp, **sampling)
 
 
 def _stamp(folder):
@@ -138,13 +156,13 @@ def _weights_file(folder, stamp):
 
 
 @functools.lru_cache(maxsize=8, typed=True)
-def _cached(preset, sampler, steps, stamp):
+def _cached(preset, stamp, **sampling):
     """A loaded generator is kept until its files change."""
-    return presets.load_preset(preset, sampler=sampler, steps=steps)
+    return presets.load_preset(preset, **sampling)
 
 
 @functools.lru_cache(maxsize=8, typed=True)
-def _cached_drawer(preset, sampler, steps, runtime, stamp):
+def _cached_drawer(preset, runtime, stamp, **sampling):
     from keras_ddpm import runtimes
 
-    return runtimes.load(preset, runtime, sampler=sampler, steps=steps)
+    return runtimes.load(preset, runtime, **sampling)

@@ -153,6 +153,10 @@ class SamplingConfig:
     """none: the conditional prediction, whatever w is."""
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
+    guide: Literal["clip"] | None = None
+    """A score whose gradient moves the images beside the guidance: clip, the shipped digit CLIP. See `guides`."""
+    guide_scale: float = 1.0
+    """How far it moves them; 0 for not at all."""
     threshold: Literal["static", "dynamic", "none"] = "static"
     """How x_0 is limited to the range of images."""
     eta: float = 0.0
@@ -164,6 +168,8 @@ class SamplingConfig:
         values = self.w if isinstance(self.w, tuple | list) else (self.w,)
         if not all(math.isfinite(value) for value in values):
             raise ValueError(f"`w` must be finite: one number, or one for each class. Received: {self.w}")
+        if not isinstance(self.guide_scale, int | float) or not math.isfinite(self.guide_scale):
+            raise ValueError(f"`guide_scale` must be a finite number. Received: {self.guide_scale!r:.60}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,7 +60,7 @@ def interpolate(
         inputs |= {f"label_{end}": np.repeat(label[i], n), f"w_{end}": np.repeat(w[i], n)}
         inputs[f"key_{end}"] = noise.split_seed(np.repeat(ends[i], n))
     blended = bool(label[0] != label[1] or w[0] != w[1])
-    draw = _interpolation(api.load(preset, sampler, steps, None), blended)
+    draw = _interpolation(api.load(preset, sampler=sampler, steps=steps), blended)
     return _without_one_channel(in_batches(draw, inputs, MAX_BATCH), image_shape)
 
 
@@ -114,7 +114,7 @@ def vary(
     if level > 0:
         inputs = {name: image_request.spread(value, 0, lead, n) for name, value in rows.items()}
         inputs |= {"x": to_float(images), "key": noise.split_seed(seeds.reshape(-1))}
-        images = in_batches(_variation(api.load(preset, sampler, steps, None), float(level)), inputs, MAX_BATCH)
+        images = in_batches(_variation(api.load(preset, sampler=sampler, steps=steps), float(level)), inputs, MAX_BATCH)
     shape = lead if n == 1 else (*lead, n)
     images = _without_one_channel(images.reshape(*shape, *image_shape), image_shape)
     return (images, seeds.reshape(shape)) if return_seeds else images
@@ -141,7 +141,7 @@ def film(
     """
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
     digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
-    generator = api.load(preset, sampler, steps, None)
+    generator = api.load(preset, sampler=sampler, steps=steps)
     given = (value.reshape(-1) for value in (digit, w, seed))
     states = generator.trajectory(*given, every=1, progress=progress)[1]  # (N, S + 1, H, W, C)
     return _without_one_channel(to_uint8(states).reshape(*digit.shape, *states.shape[1:]), image_shape)

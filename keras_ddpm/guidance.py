@@ -11,12 +11,14 @@ A guidance is a function (network, diffusion, condition, null, w) -> denoiser, w
 Reference: Ho and Salimans, "Classifier-free diffusion guidance", arXiv 2207.12598, eq. 6.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import keras
 from keras import ops
 
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import register
 from keras_ddpm.types import Denoiser, Tensor
@@ -104,6 +106,80 @@ def autoguidance(
     return _where_it_matters(plain, guided, within(interval, diffusion), w)
 
 
+def by_score(
+    network: keras.Model,
+    diffusion: Diffusion,
+    condition: Mapping[str, Tensor],
+    null: Mapping[str, float],
+    w: Tensor,
+    *,
+    score: Callable[[Tensor, Mapping[str, Tensor]], Tensor],
+    scale: float = 1.0,
+    levels: tuple[float, float] = (0.1, 3.0),
+    interval: tuple[float, float] | None = None,
+) -> Denoiser:
+    """Classifier-free guidance, moved up the gradient of a score of the image; see `toward`.
+
+    Args:
+        network, diffusion, condition, null, w, interval: See `classifier_free`.
+        score: Function (x_0 (B, H, W, C), condition) -> (B,), such as one of `guides.GUIDES`.
+        scale, levels: See `toward`.
+    """
+    denoise = classifier_free(network, diffusion, condition, null, w, interval=interval)
+    return toward(denoise, lambda x_0: score(x_0, condition), diffusion, scale=scale, levels=levels)
+
+
+def toward(
+    denoise: Denoiser,
+    score: Callable[[Tensor], Tensor],
+    diffusion: Diffusion,
+    *,
+    scale: float = 1.0,
+    levels: tuple[float, float] = (0.1, 3.0),
+) -> Denoiser:
+    """A denoiser moved up the gradient of a score: x_0 + scale sigma_t^2 / alpha_t grad_{x_t} score(x_0(x_t)).
+
+    If the score is log p(c | x_0) and the scale 1, this is the estimate given c, by Bayes' rule and Tweedie's formula,
+    but for the score being taken of the estimate, clipped to the range of images, instead of the image.
+
+    Args:
+        denoise: What to wrap.
+        score: Function x_0 (B, H, W, C) -> (B,).
+        diffusion: `Diffusion`.
+        scale: lambda; 0 changes nothing, and costs nothing.
+        levels: (low, high) noise levels sigma_t / alpha_t in which to move; elsewhere the gradient is not computed.
+
+    Raises:
+        ValueError: if the scale is not finite, or `levels` is empty or not finite.
+
+    Reference: Dhariwal and Nichol, arXiv 2105.05233, algorithm 2; the score of the estimate: Chung et al. (DPS),
+    arXiv 2209.14687, eq. 10.
+    """
+    low, high = levels
+    if not math.isfinite(scale):
+        raise ValueError(f"`scale` must be finite. Received: {scale}")
+    if not 0 <= low < high < math.inf:
+        raise ValueError(f"`levels` must be (low, high) with 0 <= low < high, finite. Received: {levels}")
+    if scale == 0:
+        return denoise
+
+    def moved(x_t, t):
+        def scored(x):
+            x_0 = denoise(x, t)
+            return score(ops.clip(x_0, -1.0, 1.0)), x_0
+
+        gradient, _, x_0 = input_gradient(scored, ops.convert_to_tensor(x_t))
+        alpha_t, sigma_t = diffusion.alpha_sigma(t)
+        return x_0 + scale * sigma_t**2 / alpha_t * gradient
+
+    def moved_where_it_matters(x_t, t):
+        alpha_t, sigma_t = diffusion.schedule(ops.convert_to_tensor(t, "float32"))
+        inside = ops.logical_and(low * alpha_t <= sigma_t, sigma_t <= high * alpha_t)
+        return ops.cond(ops.all(inside), lambda: moved(x_t, t), lambda: denoise(x_t, t))
+
+    return moved_where_it_matters
+
+
 def within(interval: tuple[float, float] | None, diffusion: Diffusion) -> Callable[[Tensor, Tensor], Tensor]:
     """Guides only where the noise level sigma_t / alpha_t lies in an interval; elsewhere w is 1, or less if it was.
 
@@ -177,7 +253,7 @@ def unlimited(denoise: Denoiser) -> Denoiser:
 GUIDANCES = {"classifier_free": classifier_free, "none": unguided}
 THRESHOLDS = {"static": clip, "dynamic": dynamic_threshold, "none": unlimited}
 
-register(*GUIDANCES.values(), autoguidance, *THRESHOLDS.values())
+register(*GUIDANCES.values(), autoguidance, by_score, *THRESHOLDS.values())
 
 
 def _batch(condition):

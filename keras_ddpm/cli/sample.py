@@ -40,6 +40,10 @@ class Sample:
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
     """What calls the network. auto: the fastest that is installed and that the preset has a file for, else keras."""
+    guide: Literal["clip"] | None = None
+    """clip: move the images up the gradient of CLIP's score of their digit."""
+    guide_scale: float | None = None
+    """How far: 0 for not at all. Default: the preset's, 1."""
     best_of: int = 1
     """Candidates for each image, of which the judge chooses one."""
     judge: Literal["classifier", "clip"] = "classifier"
@@ -72,12 +76,14 @@ class Sample:
             "steps": self.steps,
             "preset": self.preset,
             "runtime": runtime,
+            "guide": self.guide,
+            "guide_scale": self.guide_scale,
             "best_of": self.best_of,
             "judge": self.judge,
         }
         if runtime:
             with quiet.without_log_lines():
-                api.load(self.preset, self.sampler, self.steps, runtime)
+                api.load(self.preset, runtime=runtime, sampler=self.sampler, steps=self.steps)
         with _progress(digit.size * self.best_of) as bar:
             images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)
         images = images[..., None] if images.ndim == 3 else images
@@ -101,6 +107,8 @@ class Sample:
         """What `api.sample` has for `runtime`."""
         from keras_ddpm import runtimes
 
+        if self.runtime == "auto" and self.guide:
+            return None
         if self.runtime == "auto":
             return runtimes.usable(self.preset)
         return None if self.runtime == "keras" else self.runtime

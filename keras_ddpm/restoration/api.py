@@ -86,7 +86,7 @@ def restore(
     lead = image_request.lead_of(rows, measured)
     seeds = image_request.seeds_of(first, lead, n)
     rows["noise"] = np.float32(noise / 127.5)
-    draw = graph(api.load(preset, None, None, None), kind, steps, repeats)
+    draw = graph(api.load(preset), kind, steps, repeats)
     inputs = {name: image_request.spread(value, 0, lead, n) for name, value in rows.items()}
     inputs |= {name: image_request.spread(value, axes, lead, n) for name, (value, axes) in measured.items()}
     images = in_batches(draw, inputs | {"key": noises.split_seed(seeds.reshape(-1))}, MAX_BATCH, progress=progress)

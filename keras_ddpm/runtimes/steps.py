@@ -55,6 +55,8 @@ def steps_of(config: Config) -> Steps:
     sampling, schedule = config.sampling, choose(SCHEDULES, config.diffusion.schedule, "schedule")(config.diffusion.T)
     if sampling.guidance not in GUIDANCES:
         raise ValueError(f"A runtime's `guidance` must be one of {list(GUIDANCES)}. Received: {sampling.guidance!r}")
+    if sampling.guide is not None:
+        raise ValueError(f"`guide` must be None: a runtime has no gradients. Received: {sampling.guide!r}")
     sampler = samplers.with_eta(choose(samplers.SAMPLERS, sampling.sampler, "sampler"), sampling.eta)
     times = samplers.times_of(sampler, sampling.steps, schedule)
     alpha, sigma = schedule(times)

@@ -9,8 +9,6 @@ from typing import Any
 
 import keras
 
-from keras_ddpm.types import Tensor
-
 
 class TwoBackendModel(keras.Model):
     """A Keras model whose subclasses implement `learn(data) -> logs` and `measure(data) -> logs`."""
@@ -62,33 +60,6 @@ class TwoBackendModel(keras.Model):
         function = _gradients_tensorflow if keras.backend.backend() == "tensorflow" else _gradients_jax
         optimizer = self.optimizer.variables if self.optimizer else []
         return function(loss, list(variables), [*self.variables, *optimizer])
-
-
-def input_gradient(function: Callable, x) -> Tensor:
-    """The gradient of a function of images with respect to them; it can be differentiated again.
-
-    Args:
-        function: x (B, ...) -> (values (B,), each of its own image; anything else).
-        x: The images.
-
-    Returns:
-        The gradient (B, ...), the values, and what the function returned beside them.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            values, rest = function(x)
-        return tape.gradient(values, x), values, rest
-    import jax
-
-    def summed(x):
-        values, rest = function(x)
-        return values.sum(), (values, rest)
-
-    gradient, (values, rest) = jax.grad(summed, has_aux=True)(x)
-    return gradient, values, rest
 
 
 def _gradients_tensorflow(loss, variables, _):

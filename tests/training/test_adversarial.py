@@ -9,10 +9,10 @@ from test_ddpm import DIFFUSION, JAX, fit, new_network, toy_data
 
 from keras_ddpm import samplers
 from keras_ddpm.conditions import Scalar
+from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
 from keras_ddpm.networks.unet import UNet
 from keras_ddpm.training.adversarial import AdversarialTuning
-from keras_ddpm.training.backends import input_gradient
 
 
 def new_model(*, seed=0, learning_rate=1e-3, **settings):
