@@ -113,7 +113,7 @@ def main() -> None:
     network.build()
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     if arguments.minutes:
-        model = make_model(network, diffusion, config, steps=1)
+        model = make_model(network, diffusion, config, steps=10**9)  # ends by the clock
         model.fit(sources.open_source(config).batches, epochs=10_000, callbacks=[Stop(arguments.minutes)], verbose=0)
         write_weights(model.ema_network, weights)
     read_weights(network, weights)

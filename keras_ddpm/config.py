@@ -128,7 +128,8 @@ class FewStepConfig:
     gamma: float = 0.1
     """Weight of the discriminator's gradient penalties, R1 + R2."""
     mismatch: float = 1.0
-    """Weight of real images under a wrong label, which the discriminator learns to tell from the right one."""
+    """Weight of real images under a wrong label, which the discriminator learns to tell from the right one; it falls to
+    0 in the second half of the run."""
     levels: tuple[float, ...] = (0.4, 0.9, 2.0)
     """Noise levels sigma / alpha at which later calls start."""
     renoised: float = 0.25

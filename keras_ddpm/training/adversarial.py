@@ -8,7 +8,8 @@
 
 Each fake is compared with a real image of the same label (relativistic pairs). The penalties R1 and R2 make the game
 converge. The last term tells the discriminator what a label means: without it digits are well drawn, but of another
-class. Later calls start at three noise levels, of which `samplers.consistency_times` visits one.
+class. Later it only narrows what is drawn, so its weight falls to 0. Later calls start at three noise levels, of which
+`samplers.consistency_times` visits one.
 
 Both networks share one Adam, so their learning rate is one; the optimizer holds the moments of both, and a run resumes
 exactly.
@@ -46,6 +47,7 @@ class AdversarialTuning(DDPM):
         levels: Noise levels sigma / alpha at which later calls start; none for one call only.
         gamma: Weight of R1 + R2, at least 0.
         mismatch: Weight of real images under a wrong label, at least 0.
+        steps: Optimizer steps of the whole run, in whose second half `mismatch` falls to 0; None keeps it as it is.
         renoised: Share of rows that are later calls on images of the first call.
         noised: Share of rows that are later calls on real images.
         anchor: Weight of the distance between these and the images they come from.
@@ -63,6 +65,7 @@ class AdversarialTuning(DDPM):
         levels=(0.4, 0.9, 2.0),
         gamma: float = 0.1,
         mismatch: float = 1.0,
+        steps: int | None = None,
         renoised: float = 0.25,
         noised: float = 0.125,
         anchor: float = 0.1,
@@ -78,7 +81,7 @@ class AdversarialTuning(DDPM):
                 f"at most 1. Received: {gamma}, {mismatch}, {renoised}, {noised}, {anchor}"
             )
         self.levels, self.gamma, self.mismatch, self.anchor = tuple(levels), gamma, mismatch, anchor
-        self.renoised, self.noised = renoised, noised
+        self.renoised, self.noised, self.steps = renoised, noised, steps
         self.later = np.asarray([samplers.time_of_level(a, diffusion.schedule) for a in self.levels], "float32")
         if not self.later.size:  # one call only
             self.renoised = self.noised = 0.0
@@ -136,13 +139,21 @@ class AdversarialTuning(DDPM):
             label + keras.random.randint(ops.shape(label), 1, self.num_classes, seed=self.seeds)
         ) % self.num_classes
         named = real - self.discriminator.score(ops.split(features, 2)[0], wrong)
-        theirs = ops.mean(ops.softplus(-margin) + self.mismatch * ops.softplus(-named)) + 0.5 * self.gamma * penalty
+        theirs = ops.mean(ops.softplus(-margin) + self.wrong_label() * ops.softplus(-named))
+        theirs = theirs + 0.5 * self.gamma * penalty
         pull = ops.reshape(ops.sigmoid(margin), (-1, 1, 1, 1)) * ops.split(slope, 2)[1]
         anchor = ops.sum(distances) / ops.cast(ops.shape(x_0)[0], "float32")
         ours = OVERSHOOT * ops.mean(_squared(fakes - shown)) + self.anchor * anchor
         ours = ours - ops.mean(ops.sum(shown * ops.stop_gradient(pull), axis=(1, 2, 3)))
         values = (ops.mean(ops.softplus(margin)), theirs, ops.mean(margin), penalty, anchor)
         return self.optimizer.scale_loss(ours + theirs), dict(zip(TRACKED, values))
+
+    def wrong_label(self) -> Any:
+        """The weight of real images under a wrong label, at this step."""
+        if self.steps is None:
+            return self.mismatch
+        left = 1.0 - ops.cast(self.optimizer.iterations, "float32") / float(self.steps)
+        return self.mismatch * ops.clip(2.0 * left, 0.0, 1.0)
 
     def scores(self, images, label) -> Any:
         """D of images, and their features."""
@@ -167,7 +178,7 @@ class AdversarialTuning(DDPM):
         return {name: self.trackers[name].result() for name in values}
 
     def get_config(self) -> dict:
-        names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
+        names = ("levels", "gamma", "mismatch", "steps", "renoised", "noised", "anchor")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -47,7 +47,7 @@ def _consistency(network, diffusion, config, steps, common):
 def _adversarial(network, diffusion, config, steps, common):
     ours = config.few_step
     names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
-    return AdversarialTuning(network, diffusion, **{n: getattr(ours, n) for n in names}, **common)
+    return AdversarialTuning(network, diffusion, steps=steps, **{n: getattr(ours, n) for n in names}, **common)
 
 
 OBJECTIVES = {"diffusion": _diffusion, "consistency": _consistency, "adversarial": _adversarial}
