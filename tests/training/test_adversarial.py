@@ -139,11 +139,19 @@ def test_a_wrong_label_is_told_from_the_right_one():
     assert margins[1.0] > 1 and margins[1.0] > 2 * margins[0.0]
 
 
+def test_wrong_labels_count_fully_in_the_first_half_of_a_run_and_ever_less_in_the_second():
+    model, expected = new_model(mismatch=2.0, steps=100), {0: 2.0, 50: 2.0, 75: 1.0, 90: 0.4, 100: 0.0, 101: 0.0}
+    for step, weight in expected.items():
+        model.optimizer.iterations.assign(step)
+        assert float(model.wrong_label()) == pytest.approx(weight, abs=1e-6)
+    assert new_model(mismatch=2.0).wrong_label() == 2.0
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
     """Both networks, the moments of both, the average and the random state."""
     (tmp_path / "unbroken").mkdir()
-    unbroken, part, rest = (new_model() for _ in range(3))
+    unbroken, part, rest = (new_model(steps=6) for _ in range(3))
     fit(unbroken, tmp_path / "unbroken", epochs=4, resume=False)
     fit(part, tmp_path, epochs=2, resume=False)
     randomise(rest.network)
