@@ -32,7 +32,7 @@ serve: setup  ## the local server, with the shipped model, which is exported if 
 demo: setup  ## a page on this machine to try the models with; ARGS="--server localhost:8500"
 	$(BIN)/python -m keras_ddpm demo $(ARGS)
 
-web: setup  ## web/dist: a page that draws in the browser, for any file server; ARGS="--preset mnist_fast_preview"
+web: setup  ## web/dist: a page that draws in the browser, for any file server; ARGS="--preset mnist_fast"
 	$(BIN)/python -m web $(ARGS)
 
 docs: setup  ## site: this documentation with search and API, for a browser; read it by `python -m http.server --directory site`

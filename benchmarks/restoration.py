@@ -1,6 +1,6 @@
 """Restoring damaged test images: PSNR, the digit that a judge reads, diversity and seconds, beside OpenCV.
 
-    python -m benchmarks.restoration --presets mnist_fast_preview --n 200
+    python -m benchmarks.restoration --presets mnist_fast --n 200
     python -m benchmarks.restoration --picture docs/restoration.png
 
 Half, expand, every second line and nearest 2x are RePaint's masks (arXiv 2201.09865) for 28 pixels, except that expand
@@ -34,7 +34,7 @@ OF_DIVERSITY = 10  # one of so many images is restored from all seeds
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    presets: tuple[str, ...] = ("mnist_fast_preview", "mnist")
+    presets: tuple[str, ...] = ("mnist_fast", "mnist")
     """Presets, or folders of runs."""
     n: int = 100
     """Test images of each row."""

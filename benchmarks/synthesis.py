@@ -1,6 +1,6 @@
 """Synthetic data sets: images/s of the whole pipeline beside the bare generator, memory of a worker, and 10^9 images.
 
-    python -m benchmarks.synthesis --preset mnist_fast_preview
+    python -m benchmarks.synthesis --preset mnist_fast
 
 Generator and pipeline draw the same images, in the same batches, in one process, with all imported, the generator
 loaded and its graph compiled before the clock starts. The pipeline's share of the generator's rate is given by the
@@ -31,7 +31,7 @@ BILLION = 10**9
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    preset: str = "mnist_fast_preview"
+    preset: str = "mnist_fast"
     n: int = 50_000
     """Images to measure with."""
     shard_size: int = 10_000

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ddpm import config, guidance, guides, noise, samplers
+from keras_ddpm import config, guidance, noise, samplers
 from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.data.pixels import to_uint8
@@ -94,6 +94,8 @@ class Generator(keras.Model):
         if sampling.guidance_interval is not None and chosen is guidance.classifier_free:
             chosen = functools.partial(chosen, interval=sampling.guidance_interval)
         if sampling.guide is not None:
+            from keras_ddpm import guides
+
             score = guides.load(sampling.guide, network.image_shape, network.num_classes)
             moved = functools.partial(guidance.by_score, score=score, scale=float(sampling.guide_scale))
             chosen = functools.partial(moved, **getattr(chosen, "keywords", {}))

@@ -11,23 +11,36 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "keras_ddpm"
 
 LAYERS = [
-    {"algebra", "compiled", "conditions", "config", "files", "noise", "schedules", "serialization", "types"},
+    {
+        "algebra",
+        "compiled",
+        "conditions",
+        "config",
+        "files",
+        "gradients",
+        "noise",
+        "schedules",
+        "serialization",
+        "types",
+    },
     {"data", "diffusion", "image_request", "networks", "sampling_request", "shards", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
     {"runtimes"},
-    {"api", "evaluation"},
+    {"api", "evaluation", "guides", "rejection"},
     {"restoration", "editing"},
     {"demo", "synthesis", "training"},
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""
-FROM_PRESET = {"networks/unet.py", "generator.py"}  # whose `from_preset` imports presets when it is called
+WHEN_CALLED = {"networks/unet.py": {"presets"}, "generator.py": {"presets", "guides"}}
+"""What a file imports further down: for `from_preset`, and for a guide, which is a judge's network."""
 TENSORFLOW = {
     "compiled.py",
     "cli/run.py",
     "data/datasets.py",
+    "gradients.py",
     "shards/tfrecord.py",
     "training/backends.py",
     "training/distribution/devices.py",
@@ -68,8 +81,7 @@ def ours(path):
 def test_imports_point_one_way(path):
     layer = next(i for i, layer in enumerate(LAYERS) if room(path) in layer)
     allowed = set().union(*LAYERS[: layer + 1])
-    lazily = {"presets"} if str(path.relative_to(PACKAGE)) in FROM_PRESET else set()
-    assert ours(path) - lazily <= allowed
+    assert ours(path) - WHEN_CALLED.get(str(path.relative_to(PACKAGE)), set()) <= allowed
 
 
 def test_every_module_has_its_layer():

@@ -1,6 +1,6 @@
 """A page that draws digits in the browser, without a server: a folder for any file server.
 
-python -m web --preset mnist_fast_preview --out web/dist
+python -m web --preset mnist_fast --out web/dist
 python -m http.server --directory web/dist
 
 The folder holds the page as it is in `web/`, the network as `python -m export --format onnx` writes it, the table of
@@ -32,7 +32,7 @@ PAGE = ("*.html", "*.css", "*.js", "*.svg")
 class Build:
     """Write the page that draws digits in the browser, with its network, into a folder for any file server."""
 
-    preset: str = "mnist_fast_preview"
+    preset: str = "mnist_fast"
     """Name of a shipped preset that draws in a few calls, or a folder written by train.py."""
     out: pathlib.Path = SOURCE / "dist"
     """Folder to write. One that an earlier build wrote is replaced; any other must be new or empty."""

@@ -73,7 +73,7 @@ def synthesize(
         OSError: if the folder cannot be written to; or some shards could not be, which the next call will write.
 
     Example:
-        >>> synthesize(1_000_000, "digits", preset="mnist_fast_preview")["images"]
+        >>> synthesize(1_000_000, "digits", preset="mnist_fast")["images"]
         1000000
     """
     made = plan(

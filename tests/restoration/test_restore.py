@@ -193,7 +193,7 @@ def test_bad_input_is_one_clear_error_before_any_work(restore, given, message, m
 
 def test_a_model_whose_guidance_is_baked_in_restores_at_its_own_w_only():
     with pytest.raises(ValueError, match="baked into this model"):
-        keras_ddpm.restore(IMAGES[0], mask=HALF, digit=3, w=2.0, preset="mnist_fast_preview")
+        keras_ddpm.restore(IMAGES[0], mask=HALF, digit=3, w=2.0, preset="mnist_fast")
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a graph of TensorFlow's")

@@ -157,5 +157,5 @@ def test_the_shipped_student_draws_the_digit_asked_for(steps):
     from keras_ddpm.evaluation.judges.classifier import load_classifier
 
     digits = np.arange(300, dtype="int32") % 10
-    images = keras_ddpm.sample(digits, seed=np.arange(300), steps=steps, preset="mnist_fast_preview")[..., None]
-    assert np.mean(load_classifier()(images)[0].argmax(axis=1) == digits) >= 0.95
+    images = keras_ddpm.sample(digits, seed=np.arange(300), steps=steps, preset="mnist_fast")[..., None]
+    assert np.mean(load_classifier()(images)[0].argmax(axis=1) == digits) >= 0.98
