@@ -96,6 +96,11 @@ MEASURES = {
 """The attributes that are measured on images."""
 
 
+def conditions(names: Sequence[str]) -> dict[str, Scalar]:
+    """The conditions of attributes: those of `MEASURES`, and a number 0 ... 1 for any that a data set has itself."""
+    return {name: MEASURES[name].condition if name in MEASURES else Scalar(0.0, 1.0) for name in names}
+
+
 def measure(images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Measured attributes of images, in the ranges of their conditions.
 
