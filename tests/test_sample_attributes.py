@@ -5,26 +5,15 @@ The network has random weights: it answers to what it is told, whatever that loo
 
 import numpy as np
 import pytest
-from conftest import randomise, replace_section
 
 import keras_ddpm
 from keras_ddpm import presets
 from keras_ddpm.cli.main import main
-from keras_ddpm.weights import write_weights
 
 
-@pytest.fixture(scope="module")
-def preset(small_preset, tmp_path_factory):
-    """The small preset, whose network is told thickness, slant and whether the digit smiles too."""
-    folder = tmp_path_factory.mktemp("with_attributes")
-    small, image_shape, num_classes = presets.read_config(small_preset)
-    small = replace_section(small, "data", attributes=("thickness", "slant", "smiles"))
-    small = replace_section(small, "network", widths=(8,), depths=(1,), attention=(False,), patch=4)
-    network = presets.build_network(small, image_shape, num_classes)
-    randomise(network)
-    presets.write_config(folder, small, image_shape, num_classes)
-    write_weights(network, folder / presets.WEIGHTS)
-    return folder
+@pytest.fixture
+def preset(attributes_preset):
+    return attributes_preset
 
 
 def test_each_attribute_changes_the_picture_and_each_may_be_left_out(preset):
@@ -42,6 +31,17 @@ def test_attributes_broadcast_and_a_picture_depends_on_its_own_alone(preset):
     alone = keras_ddpm.sample(7, seed=1, preset=preset, slant=0.0).astype(int)
     assert np.abs(images[1, 1] - alone).max() <= 1
     assert keras_ddpm.sample(7, preset=preset, slant=slants).shape == (3, 28, 28)
+
+
+def test_the_best_of_several_has_the_attributes_that_were_asked_for(preset):
+    asked = {"preset": preset, "slant": [-1.0, 1.0], "thickness": 0.2}
+    images, seeds = keras_ddpm.sample([3, 3], seed=1, best_of=3, judge=darkest, return_seeds=True, **asked)
+    again = keras_ddpm.sample([3, 3], seed=seeds, **asked).astype(int)
+    assert np.abs(again - images).max() <= 1
+
+
+def darkest(images, digit):
+    return -images.mean(axis=(1, 2, 3))
 
 
 def test_a_film_ends_in_the_sample(preset):
