@@ -3,10 +3,10 @@
     python train.py --config configs/mnist_attributes.py --out runs/mnist_attributes
     python -m keras_ddpm sample 7 --attributes thickness 0.8 slant -0.3 --preset runs/mnist_attributes
 
-The network of `mnist_fast`'s first stage with three more embeddings, 0.45 million weights, which is told thickness, slant
-and width of each training image (`keras_ddpm/data/attributes.py`) beside its digit. Each is dropped on its own from half
-of the images, so that any of them may be left out; the label is dropped twice as often as usual, since guidance needs
-images that have lost everything. The 60,000 images are measured at the start, which takes less than a minute.
+The network of `mnist_fast`'s first stage with three more embeddings, 0.45 million weights. Beside the digit it is told
+thickness, slant and width of each training image (`keras_ddpm/data/attributes.py`), which are measured once, at the
+start. Each is dropped on its own from half of the images, so that any of them may be left out; the label is dropped
+twice as often as usual, since guidance needs images that have lost everything.
 """
 
 from keras_ddpm.config import Config, DataConfig, NetworkConfig, TrainingConfig

@@ -2,10 +2,10 @@
 
 python -m studies.attributes --preset runs/mnist_attributes [--quick]
 
-The preset is a run of configs/mnist_attributes.py. Each row asks for the digit alone, for one attribute beside it, or for
-all of them, with the attributes of real test images of the same digits, so that nothing forbids as much variety as
-theirs. Asked and drawn values are compared digit by digit, in the ranges of `keras_ddpm.data.attributes`. The rows of
-levels ask for one value after the other, rare ones too.
+The preset is a run of configs/mnist_attributes.py. Each row asks for the digit alone, for one attribute beside it, or
+for all of them: those of real test images of the same digits, so that what is asked varies as much as they do. Asked
+and drawn values are compared digit by digit, in the ranges of `keras_ddpm.data.attributes`. The rows of levels ask for
+one value after the other, from the lowest to the highest.
 """
 
 from collections.abc import Sequence
