@@ -11,9 +11,9 @@ import re
 from typing import Any, Literal
 
 ATTRIBUTE = re.compile(r"\w+", re.ASCII)
-RESERVED = {"label", "time", "x_t", "t", "key"}  # names of other inputs of a network
-RESERVED |= {"digit", "w", "seed", "sampler", "steps", "preset", "runtime", "best_of", "judge", "progress"}
-RESERVED |= {"return_seeds"}
+RESERVED = {"label", "time", "x_t", "t", "key"}  # what a network is told anyway
+RESERVED |= {"digit", "w", "seed", "sampler", "steps", "preset", "runtime", "guide", "guide_scale", "best_of", "judge"}
+RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample`
 
 
 @dataclasses.dataclass(frozen=True)

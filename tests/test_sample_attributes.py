@@ -3,11 +3,13 @@
 The network has random weights: it answers to what it is told, whatever that looks like.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 
 import keras_ddpm
-from keras_ddpm import presets
+from keras_ddpm import config, presets
 from keras_ddpm.cli.main import main
 
 
@@ -70,6 +72,10 @@ def test_what_cannot_be_asked_for_is_named_before_any_work(preset, asked, messag
         keras_ddpm.sample([7, 8], preset=preset, **asked)
     with pytest.raises(ValueError, match=message):
         keras_ddpm.film([7, 8], preset=preset, **asked)
+
+
+def test_no_attribute_is_called_like_an_argument():
+    assert set(inspect.signature(keras_ddpm.sample).parameters) - {"attributes"} <= config.RESERVED
 
 
 def test_a_preset_without_attributes_says_so():
