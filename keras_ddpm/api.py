@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import presets, rejection
-from keras_ddpm.sampling_request import check_baked_w, check_request
+from keras_ddpm.sampling_request import check_asked, check_baked_w
 
 
 def sample(
@@ -24,11 +24,12 @@ def sample(
     judge: Any = "classifier",
     progress=None,
     return_seeds: bool = False,
+    **attributes: Any,
 ) -> Any:
     """Draw images of digits.
 
-    Image i depends on its own digit, w and seed (and the preset, sampler and steps) and on nothing else: it is the same
-    alone, in any batch, and from a server.
+    Image i depends on its own digit, attributes, w and seed (and the preset, sampler and steps) and on nothing else: it
+    is the same alone, in any batch, and from a server.
 
     Args:
         digit: int or array of ints, 0 ... 9 (or the preset's number of classes).
@@ -46,15 +47,17 @@ def sample(
         judge: "classifier" or "clip", or a function (uint8 (N, H, W, C), digits (N,)) -> scores (N,).
         progress: Called with the number of images drawn after each batch.
         return_seeds: Whether to return the seeds too, which draw the same images again (with `best_of` 1).
+        **attributes: What else the preset knows, number or array, such as thickness 0 ... 1 or slant -1 ... 1 (see
+            `data.attributes`). One that is left out, or None, is not given: the model chooses.
 
     Returns:
-        The images: uint8 (H, W) if all of `digit`, `w` and `seed` are scalars; else (N, H, W), with N from NumPy's
-        broadcasting (any broadcast shape is kept). Colour images have a last axis of 3. With `return_seeds`, a pair of
-        the images and their seeds, int64 of the same leading shape.
+        The images: uint8 (H, W) if `digit`, `w`, `seed` and all attributes are scalars; else (N, H, W), with N from
+        NumPy's broadcasting (any broadcast shape is kept). Colour images have a last axis of 3. With `return_seeds`, a
+        pair of the images and their seeds, int64 of the same leading shape.
 
     Raises:
-        ValueError: before any work is done, for a digit, w, seed, sampler, steps, preset, judge or runtime that cannot
-            be used: one that is not installed, or has no file of this preset.
+        ValueError: before any work is done, for a digit, w, seed, sampler, steps, preset, judge or attribute that
+            cannot be used, or a runtime that is not installed or has no file of this preset.
         RuntimeError: inside a graph being traced, where the seeds would be frozen; call a `Generator` there.
 
     Example:
@@ -68,15 +71,17 @@ def sample(
         check_baked_w(w, settings.sampling.w)
     chosen = {"sampler": sampler, "steps": steps, "guide": guide, "guide_scale": guide_scale}
     presets.with_sampling(settings, **chosen)
-    digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
+    conditions = presets.conditions_of(settings, num_classes)
+    digit, w, seed, others = check_asked(digit, w, seed, attributes, conditions=conditions, own=settings.sampling.w)
     rejection.check(best_of, judge, image_shape, num_classes)
     generator = load(preset, runtime=runtime, **chosen)
     if best_of > 1:
-        images, seed = _best(generator, digit, w, seed, best_of, judge, progress)
+        images, seed = _best(generator, digit, w, seed, others, best_of, judge, progress)
     elif digit.ndim:
-        images = generator.images(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress)
+        others = {name: value.reshape(-1) for name, value in others.items()}
+        images = generator.images(digit.reshape(-1), w.reshape(-1), seed.reshape(-1), progress=progress, **others)
     else:
-        images = generator.image(digit[()], w[()], seed[()])
+        images = generator.image(digit[()], w[()], seed[()], **{name: value[()] for name, value in others.items()})
         if progress:
             progress(1)
     H, W, C = image_shape
@@ -84,11 +89,12 @@ def sample(
     return (images, seed) if return_seeds else images
 
 
-def _best(generator, digit, w, seed, best_of, judge, progress):
+def _best(generator, digit, w, seed, others, best_of, judge, progress):
     """The best candidates (N, H, W, C), and their seeds."""
     seeds = rejection.candidates(seed, best_of).reshape(-1, best_of)
     given = (np.repeat(value.reshape(-1), best_of) for value in (digit, w))
-    images = generator.images(*given, seeds.reshape(-1), progress=progress)
+    others = {name: np.repeat(value.reshape(-1), best_of) for name, value in others.items()}
+    images = generator.images(*given, seeds.reshape(-1), progress=progress, **others)
     images = images.reshape(*seeds.shape, *images.shape[1:])
     rows, chosen = np.arange(len(seeds)), rejection.best(images, digit.reshape(-1), judge)
     return images[rows, chosen], seeds[rows, chosen].reshape(seed.shape)

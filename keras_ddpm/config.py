@@ -7,7 +7,13 @@ functions where they are used, by a dict whose error lists the choices.
 import dataclasses
 import json
 import math
+import re
 from typing import Any, Literal
+
+ATTRIBUTE = re.compile(r"\w+", re.ASCII)
+RESERVED = {"label", "time", "x_t", "t", "key"}  # what a network is told anyway
+RESERVED |= {"digit", "w", "seed", "sampler", "steps", "preset", "runtime", "guide", "guide_scale", "best_of", "judge"}
+RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +24,23 @@ class DataConfig:
     """Images of the training split to train on, from its beginning; 0 for all that are not held out."""
     validation_images: int = 5_000
     """Images held out from the end of the training split: the validation loss after each epoch is theirs."""
+    image_size: int = 0
+    """Side to which the middle square of each image is resized when a data set is read; 0 leaves images as they are."""
     augmentation: Literal["none", "distort"] = "none"
     """distort: small rotations, shifts and changes of size of the training images, new ones in each epoch."""
+    attributes: tuple[str, ...] = ()
+    """What the network is told beside the class: thickness, slant and width are measured on the images (see
+    `keras_ddpm.data.attributes`); any other name is an attribute that the data set has, 0 ... 1."""
+
+    def __post_init__(self):
+        if self.image_size < 0:
+            raise ValueError(f"`image_size` must be at least 0. Received: {self.image_size}")
+        wrong = [name for name in self.attributes if not ATTRIBUTE.fullmatch(name) or name in RESERVED]
+        if wrong or len(set(self.attributes)) < len(self.attributes):
+            raise ValueError(
+                "`attributes` must be different names of letters, digits and _, none of them an argument of `sample`. "
+                f"Received: {self.attributes}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +107,8 @@ class TrainingConfig:
     """Limit of the global norm of the gradients."""
     p_uncond: float = 0.1
     """Probability of dropping the label, which classifier-free guidance needs."""
+    p_drop_attribute: float = 0.5
+    """Probability of dropping an attribute, each on its own, so that any of them may be left out of what is asked."""
     times: Literal["uniform", "logit_normal"] = "uniform"
     """Distribution of the times that are trained on."""
     ema_decay: float = 0.9995

@@ -20,7 +20,7 @@ from keras import ops
 from keras_ddpm import api, image_request, noise, presets, samplers
 from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.data.pixels import to_float, to_uint8
-from keras_ddpm.sampling_request import check_baked_w, check_request
+from keras_ddpm.sampling_request import check_asked, check_baked_w, check_request
 from keras_ddpm.schedules import snap
 from keras_ddpm.types import Denoiser, Tensor
 
@@ -121,12 +121,21 @@ def vary(
 
 
 def film(
-    digit: Any, w: Any = None, *, seed: Any = None, sampler=None, steps=None, preset="mnist", progress=None
+    digit: Any,
+    w: Any = None,
+    *,
+    seed: Any = None,
+    sampler=None,
+    steps=None,
+    preset="mnist",
+    progress=None,
+    **attributes: Any,
 ) -> np.ndarray:
     """Draw images with all the states that they go through, from noise to the picture.
 
     Args:
-        digit, w, seed, sampler, steps, preset, progress: See `keras_ddpm.sample`, which draws the last frame.
+        digit, w, seed, sampler, steps, preset, progress, **attributes: See `keras_ddpm.sample`, which draws the last
+            frame.
 
     Returns:
         uint8 (frames, H, W) for one image, else (N, frames, H, W); one frame more than steps. Colour images have a last
@@ -140,10 +149,12 @@ def film(
         (21, 28, 28)
     """
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
-    digit, w, seed = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
+    conditions = presets.conditions_of(settings, num_classes)
+    digit, w, seed, others = check_asked(digit, w, seed, attributes, conditions=conditions, own=settings.sampling.w)
+    others = {name: value.reshape(-1) for name, value in others.items()}
     generator = api.load(preset, sampler=sampler, steps=steps)
     given = (value.reshape(-1) for value in (digit, w, seed))
-    states = generator.trajectory(*given, every=1, progress=progress)[1]  # (N, S + 1, H, W, C)
+    states = generator.trajectory(*given, every=1, progress=progress, **others)[1]  # (N, S + 1, H, W, C)
     return _without_one_channel(to_uint8(states).reshape(*digit.shape, *states.shape[1:]), image_shape)
 
 

@@ -143,8 +143,18 @@ class Generator(keras.Model):
         return noise.normal(key, step, self.network.image_shape)
 
     def denoiser(self, condition: Mapping[str, Tensor], w: Any) -> Denoiser:
-        """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch with its condition bound and guidance w (B,)."""
+        """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch with its condition bound and guidance w (B,).
+
+        A condition that is left out is not given: it becomes its null.
+        """
+        condition = self.complete(condition)
         return self.threshold(self.guidance(self.network, self.diffusion, condition, self.nulls, w))
+
+    def complete(self, condition: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The condition (B,), at least one entry of it, with the null of each that is left out."""
+        B = ops.shape(next(iter(condition.values())))
+        left_out = {name: kind for name, kind in self.conditions.items() if name not in condition}
+        return {**condition, **{name: ops.full(B, kind.null, dtype=kind.dtype) for name, kind in left_out.items()}}
 
     def fresh_key(self, B) -> Tensor:
         """Keys (B, 2) that differ from call to call, also in a graph that was traced once."""

@@ -155,13 +155,32 @@ def with_sampling(config: Any, **sampling) -> configuration.Config:
     return dataclasses.replace(config, sampling=replaced)
 
 
+def conditions_of(config: Any, num_classes: int) -> "dict[str, Condition]":
+    """What the network of a configuration is told: the label, and its attributes."""
+    from keras_ddpm.conditions import Label
+    from keras_ddpm.data import attributes
+
+    return {"label": Label(num_classes), **attributes.conditions(config.data.attributes)}
+
+
+def check_label_alone(config: Any) -> None:
+    """Raise for a model that knows attributes, where only a label can be asked for.
+
+    Raises:
+        ValueError: naming the attributes.
+    """
+    if config.data.attributes:
+        raise ValueError(
+            "What is exported takes a digit, w and a seed: `preset` must have no attributes, which "
+            f"`keras_ddpm.sample` draws. Received: {config.data.attributes}"
+        )
+
+
 def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> "UNet":
     """The U-Net of a configuration, built, with fresh weights; `dtype` is Keras's policy, None the global one."""
-    from keras_ddpm.conditions import Label
     from keras_ddpm.networks.unet import UNet
 
-    conditions: dict[str, Condition] = {"label": Label(num_classes)}
-    levels = config.diffusion.T
+    conditions, levels = conditions_of(config, num_classes), config.diffusion.T
     network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
     network.build()
     return network

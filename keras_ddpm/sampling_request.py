@@ -71,6 +71,32 @@ def check_conditions(
     return {name: spread[name] for name in conditions}, spread["w"], spread["seed"]
 
 
+def check_asked(
+    digit: Any, w: Any, seed: Any, attributes: Mapping[str, Any], *, conditions: Mapping[str, Condition], own=None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Check and broadcast what is asked of a model that may know attributes beside its label.
+
+    Args:
+        digit, w, seed, own: See `check_request`.
+        attributes: A value or an array for each; one that is None is not given.
+        conditions: The model's conditions, `label` among them.
+
+    Returns:
+        digit int32, w float32, seed int64, and a dict of those attributes that are given, float32, all of one shape.
+
+    Raises:
+        ValueError: naming the argument and the first bad value, or the first attribute that the model does not know.
+    """
+    known = sorted(set(conditions) - {"label"})
+    for name, value in attributes.items():
+        if name not in known:
+            there = f"it has {known}" if known else "it has none"
+            raise ValueError(f"`{name}` is no attribute of this preset: {there}. Received: {name} = {value!r:.60}")
+    given = {name: value for name, value in attributes.items() if value is not None}
+    condition, w, seed = check_conditions({"label": digit, **given}, w, seed, conditions=conditions, own=own)
+    return condition["label"], w, seed, {name: condition[name] for name in given}
+
+
 def check_baked_w(w: Any, own) -> None:
     """Raise for another w than the one that a model without guidance was made for.
 

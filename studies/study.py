@@ -199,7 +199,9 @@ class Judge:
         return self.figures(self.test[0][: self.n])
 
 
-def draw(generator: Generator, labels: np.ndarray, w: Any, *, seed: int = 0) -> tuple[np.ndarray, float]:
+def draw(
+    generator: Generator, labels: np.ndarray, w: Any, *, seed: int = 0, **attributes: np.ndarray
+) -> tuple[np.ndarray, float]:
     """Draw one image for each label, image i with seed `seed` + i.
 
     Args:
@@ -207,12 +209,13 @@ def draw(generator: Generator, labels: np.ndarray, w: Any, *, seed: int = 0) -> 
         labels: int (N,).
         w: float, or (N,).
         seed: Seed of the first image.
+        **attributes: (N,) each, what else the generator is asked for.
 
     Returns:
         uint8 images (N, H, W, C), and the seconds they took.
     """
     start = time.perf_counter()
-    images = generator.sample(labels, w, seed + np.arange(len(labels)))["image"]
+    images = generator.sample(labels, w, seed + np.arange(len(labels)), **attributes)["image"]
     return data.to_uint8(images), time.perf_counter() - start
 
 

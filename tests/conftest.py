@@ -55,6 +55,23 @@ def small_preset(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def attributes_preset(small_preset, tmp_path_factory):
+    """The small preset, whose network is told thickness, slant and whether the digit smiles too."""
+    from keras_ddpm import presets
+    from keras_ddpm.weights import write_weights
+
+    folder = tmp_path_factory.mktemp("with_attributes")
+    small, image_shape, num_classes = presets.read_config(small_preset)
+    small = replace_section(small, "data", attributes=("thickness", "slant", "smiles"))
+    small = replace_section(small, "network", widths=(8,), depths=(1,), attention=(False,), patch=4)
+    network = presets.build_network(small, image_shape, num_classes)
+    randomise(network)
+    presets.write_config(folder, small, image_shape, num_classes)
+    write_weights(network, folder / presets.WEIGHTS)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def served_preset(small_preset, tmp_path_factory):
     """The small preset, sampled as the shipped one is: second order, with noise, guided in an interval."""
     import shutil

@@ -15,4 +15,5 @@ class Presets:
             config, image_shape, num_classes = presets.read_config(name)
             s = config.sampling
             shape = " x ".join(map(str, image_shape))
-            print(f"{name}: {shape}, {num_classes} classes; w = {in_words(s.w)}, {s.sampler}, {s.steps} steps")
+            classes = ", ".join([f"{num_classes} classes", *config.data.attributes])
+            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {s.steps} steps")

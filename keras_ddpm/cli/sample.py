@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from keras_ddpm.cli import quiet
+from keras_ddpm.config import RESERVED
 
 MAX_IMAGES = 100_000
 MAX_PIXELS = 50_000_000
@@ -36,6 +37,8 @@ class Sample:
     """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
+    attributes: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What else a preset knows, name and number: --attributes thickness 0.8 slant -0.3. Default: left to the model."""
     preset: str = "mnist"
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
@@ -84,6 +87,7 @@ class Sample:
         if runtime:
             with quiet.without_log_lines():
                 api.load(self.preset, runtime=runtime, sampler=self.sampler, steps=self.steps)
+        settings |= self.attributes
         with _progress(digit.size * self.best_of) as bar:
             images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)
         images = images[..., None] if images.ndim == 3 else images
@@ -98,8 +102,9 @@ class Sample:
         """The pages of the film, the last of which is that of the PNG."""
         from keras_ddpm import editing
 
-        settings: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
-        frames = editing.film(digit, self.w, seed=seed, **settings)  # (N, frames, H, W) or (N, frames, H, W, 3)
+        asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        asked |= self.attributes
+        frames = editing.film(digit, self.w, seed=seed, **asked)  # (N, frames, H, W) or (N, frames, H, W, 3)
         frames = frames[..., None] if frames.ndim == 4 else frames
         return np.stack([self._page(frames[:, i]) for i in range(frames.shape[1])])
 
@@ -121,6 +126,9 @@ class Sample:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}")
+        options = sorted(RESERVED & set(self.attributes))
+        if options:
+            raise ValueError(f"`attributes` must name attributes of the preset. Received: {options[0]!r}")
         if self.n * self.best_of * len(self.digits) > MAX_IMAGES:
             most = MAX_IMAGES // (self.best_of * len(self.digits))
             raise ValueError(

@@ -37,7 +37,8 @@ class DDPM(TwoBackendModel):
             `build()`. The average is kept in a copy, made through `get_config`; without one, give `ema_decay=0`.
         diffusion: `Diffusion`.
         conditions: dict of name -> `Label` or `Scalar`; None: the network's own.
-        p_uncond: Probability of dropping the condition, in [0, 1].
+        p_uncond: Probability of dropping the condition, in [0, 1], all entries of it together; or a dict of one for
+            each entry, which are dropped independently.
         ema_decay: Upper limit of the average's decay, in [0, 1); 0 keeps no average. The decay of step n is
             min(ema_decay, 1 - (1 + n)^(-2/3)), so that short runs are not averaged with their beginning.
         times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
@@ -67,17 +68,20 @@ class DDPM(TwoBackendModel):
         diffusion,
         *,
         conditions: Mapping | None = None,
-        p_uncond: float = 0.1,
+        p_uncond: float | Mapping[str, float] = 0.1,
         ema_decay: float = 0.9995,
         times: Callable = uniform,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(dtype="float32", **kwargs)  # the network alone is in mixed precision
-        if not 0 <= p_uncond <= 1 or not 0 <= ema_decay < 1:
-            raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
-        self.network, self.diffusion = network, diffusion
         self.conditions = dict(_conditions(network) if conditions is None else conditions)
+        each = dict(p_uncond) if isinstance(p_uncond, Mapping) else dict.fromkeys(self.conditions, p_uncond)
+        if not all(0 <= p <= 1 for p in each.values()) or not 0 <= ema_decay < 1:
+            raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
+        if set(each) != set(self.conditions):
+            raise ValueError(f"`p_uncond` must hold {sorted(self.conditions)}. Received: {sorted(each)}")
+        self.network, self.diffusion = network, diffusion
         self.p_uncond, self.ema_decay, self.times, self.seed = p_uncond, ema_decay, times, seed
         self.seeds = keras.random.SeedGenerator(seed)
         if not network.built:
@@ -110,10 +114,17 @@ class DDPM(TwoBackendModel):
         B = ops.shape(x_0)[0]
         t = self.draw_t(B)
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
-        dropped = keras.random.uniform((B,), seed=self.seeds) < self.p_uncond
-        null = nulls(self.conditions)
-        condition = {name: ops.where(dropped, null[name], value) for name, value in as_dict(condition).items()}
+        condition = self.drop(as_dict(condition), B)
         return self.losses(self.network, x_0, condition, t, eps, training=training), t
+
+    def drop(self, condition: Mapping[str, Tensor], B) -> dict[str, Tensor]:
+        """The condition of each row, with its entries replaced by their nulls with probability `p_uncond`."""
+        if isinstance(self.p_uncond, Mapping):
+            dropped = {name: keras.random.uniform((B,), seed=self.seeds) < p for name, p in self.p_uncond.items()}
+        else:
+            dropped = dict.fromkeys(condition, keras.random.uniform((B,), seed=self.seeds) < self.p_uncond)
+        null = nulls(self.conditions)
+        return {name: ops.where(dropped[name], null[name], value) for name, value in condition.items()}
 
     def losses(
         self,
@@ -186,7 +197,7 @@ class DDPM(TwoBackendModel):
         return {
             "name": self.name,
             "conditions": to_values(self.conditions),
-            "p_uncond": self.p_uncond,
+            "p_uncond": dict(self.p_uncond) if isinstance(self.p_uncond, Mapping) else self.p_uncond,
             "ema_decay": self.ema_decay,
             "times": serialize(self.times),
             "seed": self.seed,

@@ -24,7 +24,7 @@ def make_model(network, diffusion, config, *, steps: int) -> DDPM:
     """
     training = config.training
     common = {
-        "p_uncond": training.p_uncond,
+        "p_uncond": _p_uncond(config),
         "ema_decay": training.ema_decay,
         "times": choose(TIMES, training.times, "times"),
         "seed": training.seed,
@@ -33,6 +33,13 @@ def make_model(network, diffusion, config, *, steps: int) -> DDPM:
     betas = ADVERSARIAL_BETAS if training.objective == "adversarial" else (0.9, 0.999)
     model.compile(optimizer=make_optimizer(training, steps, betas=betas), jit_compile=use_xla(training.jit))
     return model
+
+
+def _p_uncond(config):
+    """One probability for the label; with attributes a dict of one for each condition."""
+    training, attributes = config.training, config.data.attributes
+    each = {"label": training.p_uncond, **dict.fromkeys(attributes, training.p_drop_attribute)}
+    return each if attributes else training.p_uncond
 
 
 def _diffusion(network, diffusion, config, steps, common):

@@ -40,7 +40,8 @@ def train(
             before. All but the last are runs in folders of their names within `out`.
         out: Folder of the run, which becomes a preset: weights, configuration, logs, pictures.
         data: None for `config.data.dataset`; or (images, labels), images uint8 or float in [-1, 1]; or a PyDataset or
-            tf.data.Dataset of batches (x_0, label).
+            tf.data.Dataset of batches (x_0, label). With `config.data.attributes` the labels of arrays are a dict that
+            holds those that are not measured on the images, and the batches are (x_0, dict of all conditions).
         validation: (images, labels) to validate on; None holds out the last `config.data.validation_images`.
         num_classes: Number of classes; needed with a PyDataset or tf.data.Dataset.
         resume: Continue the run in `out` after its last finished epoch.

@@ -91,7 +91,7 @@ def test_validation_is_held_out_of_the_training_split_and_test_images_are_never_
     np.savez(path, x_train=images, y_train=labels, x_test=images[:1], y_test=labels[:1])
     asked = []
     load = sources.load
-    monkeypatch.setattr(sources, "load", lambda name, split: asked.append(split) or load(name, split))
+    monkeypatch.setattr(sources, "load", lambda name, split, **rest: asked.append(split) or load(name, split, **rest))
     settings = config.Config(data=config.DataConfig(dataset=str(path), validation_images=30), training=TINY.training)
     source = sources.open_source(settings)
     held_out = set(np.round((source.images[:, 0, 0, 0] + 1) * 127.5).astype(int))

@@ -27,6 +27,21 @@ NOT_RUN = {
     "python -m keras_ddpm sample 3 --preset runs/mnist": "hours of training; test_package.py draws from a run",
     "python -m keras_ddpm evaluate": "minutes; test_evaluate_command.py runs it on few images",
     "python -m keras_ddpm evaluate --run runs/mnist --n 10000 --cas --out mine": "hours; tested as above without --cas",
+    "python train.py --config configs/mnist_attributes.py --out runs/mnist_attributes": (
+        "a long training; test_train_attributes.py trains a smaller one"
+    ),
+    "python -m keras_ddpm sample 7 --n 8 --attributes thickness 0.8 slant -0.3 --preset runs/mnist_attributes": (
+        "needs the training above; test_sample_attributes.py"
+    ),
+    "python -m studies.attributes --preset runs/mnist_attributes": (
+        "needs the training above; test_attributes_study.py runs a small one"
+    ),
+    "python train.py --dataset celeb_a --image-size 64 --attributes Smiling Eyeglasses Male --name faces": (
+        "downloads 1.4 GB; test_dataset_attributes.py trains on images made up for it"
+    ),
+    "python -m keras_ddpm sample 0 --n 8 --attributes Smiling 1 Eyeglasses 0 --preset runs/faces": (
+        "needs the training above; test_dataset_attributes.py"
+    ),
     "python -m keras_ddpm compare report mine": "needs the two above; test_evaluate_command.py",
 }
 """Commands that no test runs as written, and why."""

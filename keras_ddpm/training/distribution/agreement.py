@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_ddpm import files, presets
@@ -37,6 +38,6 @@ def terms(config: Config, source: Any, *, start: Any, resume: bool, devices: int
 
 def _digest(arrays):
     digest = hashlib.sha256()
-    for array in arrays:
+    for array in keras.tree.flatten(arrays):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()[:16]
