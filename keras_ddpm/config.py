@@ -13,7 +13,8 @@ from typing import Any, Literal
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     dataset: str = "mnist"
-    """TFDS name of an image-classification data set, or path of an .npz file in the format of keras.datasets."""
+    """digits_8x8, colour_mnist, the TFDS name of an image-classification data set, or the path of an .npz file in the
+    format of keras.datasets."""
     train_images: int = 0
     """Images of the training split to train on, from its beginning; 0 for all that are not held out."""
     validation_images: int = 5_000

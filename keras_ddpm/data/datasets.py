@@ -1,13 +1,16 @@
 """Data sets: images and labels in memory.
 
-A data set is the name of a TFDS image-classification data set ("mnist", "cifar10", ...), or the path of an `.npz`
-file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
+A data set is the name of one that is made here (`MADE`), the name of a TFDS image-classification data set ("mnist",
+"cifar10", ...), or the path of an `.npz` file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
 """
 
+import hashlib
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from keras_ddpm.data import colour_mnist, digits_8x8
 
 REMEDY = (
     "Either let TensorFlow Datasets find it: with a network it downloads by itself, without one set TFDS_DATA_DIR to a "
@@ -46,12 +49,19 @@ class Dataset(NamedTuple):
         rest = Dataset(self.images[:-n], self.labels[:-n], self.num_classes)
         return rest, Dataset(self.images[-n:], self.labels[-n:], self.num_classes)
 
+    def fingerprint(self) -> str:
+        """A SHA-256 of all images with their labels, whatever their order: a copy in another file has the same."""
+        labels = self.labels.astype("<i4")
+        each = (hashlib.sha256(label.tobytes() + image.tobytes()).digest() for image, label in zip(self.images, labels))
+        shape = str((*self.image_shape, self.num_classes)).encode()
+        return hashlib.sha256(shape + b"".join(sorted(each))).hexdigest()
+
 
 def load(dataset: str = "mnist", split: str = "train") -> Dataset:
     """Load a data set into memory.
 
     Args:
-        dataset: TFDS name, or path of an `.npz` file.
+        dataset: "digits_8x8", "colour_mnist", a TFDS name, or the path of an `.npz` file.
         split: "train" or "test" (for TFDS any split expression, such as "train[:1%]").
 
     Returns:
@@ -61,7 +71,9 @@ def load(dataset: str = "mnist", split: str = "train") -> Dataset:
         ValueError: if it is no image-classification data set with images of one size and labels 0 ... num_classes - 1.
         FileNotFoundError: if it is not at hand and cannot be downloaded; the message gives both remedies.
     """
-    images, labels, num_classes = (_load_npz if str(dataset).endswith(".npz") else _load_tfds)(str(dataset), split)
+    dataset = str(dataset)
+    read = _load_npz if dataset.endswith(".npz") else _make if dataset in MADE else _load_tfds
+    images, labels, num_classes = read(dataset, split)
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise ValueError(
@@ -71,6 +83,25 @@ def load(dataset: str = "mnist", split: str = "train") -> Dataset:
     if labels.dtype.kind not in "iu" or not np.all((labels >= 0) & (labels < num_classes)):
         raise ValueError(f"Labels must be integers in 0..{num_classes - 1}. Not all of {dataset!r}'s {split!r} are")
     return Dataset(images, labels.astype("int32"), num_classes)
+
+
+def _make(name, split):
+    if split not in ("train", "test"):
+        raise ValueError(f"`split` of {name!r} must be 'train' or 'test'. Received: {split!r}")
+    return MADE[name](split)
+
+
+def _digits_8x8(split):
+    return *digits_8x8.make(split), digits_8x8.NUM_CLASSES
+
+
+def _colour_mnist(split):
+    mnist = load("mnist", split)
+    return colour_mnist.colour(mnist.images, split=split).images, mnist.labels, colour_mnist.NUM_CLASSES
+
+
+MADE = {"digits_8x8": _digits_8x8, "colour_mnist": _colour_mnist}
+"""The data sets that are made here, by name: functions of a split."""
 
 
 def _load_npz(path, split):
