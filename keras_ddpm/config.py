@@ -108,7 +108,9 @@ class TrainingConfig:
     grid_every: int = 2
     """Epochs between two grids of samples; 0 for none."""
     evaluate_every: int = 0
-    """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none. Digits only."""
+    """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none."""
+    judge: str | None = None
+    """Folder of the judge of these evaluations, see `keras-ddpm judge`; None: the shipped one, which knows MNIST."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):

@@ -17,7 +17,7 @@ LAYERS = [
     {"generator"},
     {"presets"},
     {"runtimes"},
-    {"api", "evaluation"},
+    {"api", "evaluation", "rejection"},
     {"restoration", "editing"},
     {"demo", "synthesis", "training"},
     {"cli"},

@@ -50,7 +50,7 @@ def evaluate(
         source: Name of a shipped preset, folder of a run, `Generator`, path of an `.npz` file with `images` and
             `labels`, `(images, labels)`: uint8 (N, H, W, C) and int (N,), or the folder of a data set in shards, as
             `synthesize` writes it.
-        n: Images to measure, at most the number of real test images. Default: that, or 1000 drawn ones if it is more.
+        n: Images to measure. Default: 1000 drawn ones or all given ones, at most as many as there are real test images.
             Of a data set in shards, all images count for accuracy, pixels and one of the Fréchet distances; n is the
             sample for all other figures.
         w: Guidance, one number or one for each class. Default: the preset's own; a `Generator` needs it.
@@ -83,7 +83,7 @@ def evaluate(
     settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "seed": seed, "only": only, "cas": cas}
     settings |= {"clip": clip, "dataset": dataset and str(dataset), "judge": judge and str(judge)}
     found, groups, real, training, images, labels = _checked(source, settings)
-    classifier = load_classifier(SHIPPED if judge is None else judge)
+    classifier = load_classifier(judge or SHIPPED)
     generator = found.build() if found.build else None
     evaluator = _evaluator(_clip_name(clip), real) if "clip" in groups else None
     ready = time.perf_counter()
@@ -132,7 +132,7 @@ def _checked(source, settings):
         raise ValueError(f"`n` must be at least 1. Received: {n}")
     _clip_name(settings["clip"])
     sampling = {name: settings[name] for name in ("w", "sampler", "steps")}
-    notes = judge_folder.read_notes(SHIPPED if settings["judge"] is None else settings["judge"])
+    notes = judge_folder.read_notes(settings["judge"] or SHIPPED)
     kind, dataset = judge_folder.kind_of(notes), settings["dataset"] or notes["dataset"]
     found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset, kind=kind)
     mnist = settings["judge"] is None or notes["dataset"] == "mnist"
@@ -156,25 +156,13 @@ def _clip_name(name):
 
 
 def _real(dataset, notes, *, shipped: bool) -> tuple[Pair, Pair]:
-    """Real test images and training images, each (images, labels), which the judge knows.
-
-    The shipped judge also takes the images of any `.npz` file of MNIST's shape, and trusts that they are digits.
-    """
+    """Real test images and training images, each (images, labels), which the judge knows."""
     test, training = (data.load(dataset, split) for split in ("test", "train"))
     kind = judge_folder.kind_of(notes)
     for images, labels, _ in (test, training):
         check_images(images, name="dataset", kind=kind)
         check_labels(labels, images, name="dataset's labels", kind=kind)
-    if shipped:
-        known = dataset == notes["dataset"] or dataset.endswith(".npz")
-    else:
-        known = training.num_classes == kind.num_classes and training.fingerprint() == notes["data_sha256"]
-    if not known:
-        raise ValueError(
-            f"`judge` must know the data set. It was trained on {notes['dataset']!r}, and the training images of "
-            f"{dataset!r} are others: python -m keras_ddpm judge --dataset {dataset}. "
-            f"Received: {'the shipped one' if shipped else 'the judge of other images'}"
-        )
+    judge_folder.check_data(notes, dataset, training, shipped=shipped)
     return test[:2], training[:2]
 
 

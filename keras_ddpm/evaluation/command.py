@@ -21,7 +21,7 @@ class Evaluate:
     images: str | None = None
     """.npz file with `images` (uint8, N x H x W x C) and `labels`, or a folder that `synthesize` wrote."""
     n: int | None = None
-    """Number of images, and of real test images beside them. Default: 1000, or with --images all, up to the real ones;
+    """Number of images, and of real test images beside them. Default: 1000, with --images all; at most the real ones;
     of a folder in shards, the sample for what is not counted over all images."""
     w: float | None = None
     """Guidance. Default: the preset's, as for the sampler and the steps."""

@@ -50,13 +50,12 @@ def describe(source: Source, *, n: int, training: int, judge: dict, evaluator: s
     seed, drawn = settings["seed"], source.build is not None
     shards = {} if source.data_set is None else _shards(source.data_set, n, judge)
     judges = [f"Classifier: {_classifier(judge, shipped=shipped)}."]
+    labels = "as in the real test images" if drawn else "as given with the images"
     noun = "digit" if shipped or judge["dataset"] in OF_DIGITS else "class"
     if evaluator:
         judges.append(f"CLIP: {evaluator}{', not OpenAI’s' if evaluator == digit_clip.NAME else ''}.")
     rows = {
-        {"digit": "digits", "class": "classes"}[noun]: "as in the real test images"
-        if drawn
-        else "as given with the images",
+        {"digit": "digits", "class": "classes"}[noun]: labels,
         "seeds": f"{seed} to {seed + n - 1}" if drawn else f"{seed}, for the choice of images",
         "real images": f"{dataset}: the first {n} of the test split; both are compared with the first {n} of the "
         f"training split, and copies are searched for among all {training} of it",

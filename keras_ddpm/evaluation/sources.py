@@ -121,14 +121,14 @@ def _of_arrays(images, labels, *, kind, **found):
 
 def _of_data_set(source, kind):
     found = ShardedImages(source)
-    _check_kind(found.settings["image_shape"], len(found.label_counts), kind)
+    check_kind(found.settings["image_shape"], len(found.label_counts), kind)
     name = str(source).rstrip("/").rpartition("/")[2]
     return Source(title=f"Data set {name}", python=repr(str(source)), flags=f"--images {source}", data_set=found)
 
 
 def _of_preset(source, given, *, seed, n, dataset, kind):
     settings, image_shape, num_classes = presets.read_config(source)
-    _check_kind(image_shape, num_classes, kind)
+    check_kind(image_shape, num_classes, kind)
     weights, trained_on = presets.weights_file(source), settings.data.dataset
     if not weights.is_file():
         raise FileNotFoundError(f"There are no weights yet: {str(weights)!r}")
@@ -148,7 +148,7 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
 
 
 def _of_generator(generator, given, *, seed, n, kind):
-    _check_kind(generator.network.image_shape, generator.network.num_classes, kind)
+    check_kind(generator.network.image_shape, generator.network.num_classes, kind)
     if given["w"] is None or given["sampler"] is not None or given["steps"] is not None:
         raise ValueError(f"A `Generator` needs `w`, and has its sampler and its steps already. Received: {given}")
     _check_seeds(given["w"], seed, n, kind)
@@ -161,7 +161,16 @@ def _of_generator(generator, given, *, seed, n, kind):
     )
 
 
-def _check_kind(image_shape, num_classes, kind):
+def check_kind(image_shape: tuple[int, ...], num_classes: int, kind: Kind) -> None:
+    """Raise for images that a judge does not know.
+
+    Args:
+        image_shape, num_classes: Of the images.
+        kind: What the judge knows.
+
+    Raises:
+        ValueError: saying how to train one that does.
+    """
     if (tuple(image_shape), num_classes) != kind:
         raise ValueError(_other_images(kind, Kind(tuple(image_shape), num_classes)))
 

@@ -8,7 +8,6 @@ Images that a judge chose look better to the same judge than they are: measure t
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -31,9 +30,9 @@ def of_plan(plan: Plan) -> dict[str, Filter]:
 
 def confidence(threshold: float, judge: str | None) -> Filter:
     """Keeps images whose class has at least this probability; `judge` is a folder, None the shipped one."""
-    from keras_ddpm.evaluation.judges.classifier import load_classifier
+    from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 
-    classifier = load_classifier(_folder(judge))
+    classifier = load_classifier(judge or SHIPPED)
 
     def keep(images, labels):
         probabilities, _ = classifier(images)
@@ -60,17 +59,12 @@ def weights_of(judge: str | None, kind: Kind = DIGITS) -> str:
         ValueError: if it is damaged, or knows other images.
     """
     from keras_ddpm.evaluation.judges import folder
+    from keras_ddpm.evaluation.judges.classifier import SHIPPED
 
-    notes = folder.read_notes(_folder(judge))
+    notes = folder.read_notes(judge or SHIPPED)
     if folder.kind_of(notes) != kind:
         raise ValueError(f"`judge` must know the preset's images. It knows {folder.kind_of(notes)}. Received: {kind}")
     return notes["weights_sha256"]
-
-
-def _folder(judge) -> Any:
-    from keras_ddpm.evaluation.judges.classifier import SHIPPED
-
-    return SHIPPED if judge is None else judge
 
 
 @functools.cache

@@ -2,22 +2,27 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from patches import patches, write_patches
 
-from keras_ddpm import data
+from keras_ddpm import config, data, rejection
 from keras_ddpm.__main__ import main
 from keras_ddpm.data.augmentation import distort
 from keras_ddpm.evaluation import evaluate, totals
 from keras_ddpm.evaluation.arrays import Kind
+from keras_ddpm.evaluation.callback import EvaluateDuringTraining
 from keras_ddpm.evaluation.judges import folder, train_judge
 from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.metrics.accuracy import confusion
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 from keras_ddpm.evaluation.page import comparison
 from keras_ddpm.evaluation.report import read_report
+from keras_ddpm.evaluation.sources import Source
+from keras_ddpm.synthesis.filters import confidence, weights_of
+from keras_ddpm.training.callbacks import for_run
 
 KIND = Kind((10, 12, 3), 4)
 FIRST = "accuracy,fid,prdc,diversity,memorisation,pixels"
@@ -165,6 +170,11 @@ def test_real_images_measured_by_a_judge_have_the_real_figures(judged):
         assert value["model"] == value["real"], name
 
 
+@pytest.mark.parametrize("n, most, count", [(None, 10_000, 1_000), (None, 500, 500), (700, 500, 700)])
+def test_as_many_images_are_drawn_as_there_are_real_ones_up_to_1000(n, most, count):
+    assert Source(title="", python="", build=lambda: None).count(n, most=most) == count
+
+
 def test_wrong_classes_are_seen(judged):
     images, labels = patches(120, seed=9)
     report = evaluate((images, (labels + 1) % 4), judge=judged, only="accuracy")
@@ -290,6 +300,46 @@ def test_the_shipped_judge_does_not_take_another_data_set_for_mnist(monkeypatch,
     images, labels = (array[:100] for array in mnist["test"])
     with pytest.raises(ValueError, match=r"`judge` must know the data set\. It was trained on 'mnist'.*fashion_mnist"):
         evaluate((images, labels), dataset="fashion_mnist", only="pixels")
+
+
+def test_a_training_logs_the_figures_of_its_judge(judged, dataset, tmp_path):
+    watch = EvaluateDuringTraining(None, np.ones(4), str(dataset), every=1, n=100, judge=str(judged))
+    watch.on_train_begin()
+    images, labels = patches(120, seed=9)
+    assert dict(watch.metrics["accuracy"](images, labels))["accuracy"] > 0.9
+    others = write_patches(tmp_path / "others.npz", seed=7)
+    with pytest.raises(ValueError, match="`judge` must know the data set"):
+        EvaluateDuringTraining(None, np.ones(4), str(others), every=1, n=100, judge=str(judged)).on_train_begin()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_training_with_a_judge_of_other_images_is_an_error_before_it_begins(judged, tmp_path, named):
+    kind = Kind((28, 28, 1), 10) if named else KIND
+    generator = SimpleNamespace(network=SimpleNamespace(**kind._asdict()))
+    training = config.TrainingConfig(evaluate_every=1, judge=str(judged) if named else None)
+    with pytest.raises(ValueError, match=rf"The judge knows .* Received: {kind}"):
+        for_run(config.Config(training=training), tmp_path, generator)
+
+
+def test_the_best_of_several_is_chosen_by_the_judge(judged):
+    images, labels = patches(4, seed=9)
+    rejection.check(4, judged, *KIND)
+    rejection.check(4, str(judged), *KIND)
+    for label in range(4):
+        assert labels[rejection.best(images[None], np.array([label]), judged)[0]] == label
+    with pytest.raises(ValueError, match="The judge knows 4 classes of 10 x 12 x 3"):
+        rejection.check(4, judged, (28, 28, 1), 10)
+    with pytest.raises(FileNotFoundError, match="`judge` must be a folder with"):
+        rejection.check(4, judged.parent, *KIND)
+
+
+def test_synthetic_images_are_kept_by_the_judge(judged):
+    images, labels = patches(100, seed=9)
+    keep = confidence(0.5, str(judged))
+    assert keep(images, labels).mean() > 0.9 and keep(images, (labels + 1) % 4).mean() < 0.1
+    assert weights_of(str(judged), KIND) == folder.read_notes(judged)["weights_sha256"]
+    with pytest.raises(ValueError, match=r"It knows 4 classes of 10 x 12 x 3\. Received: 10 classes of 28 x 28 x 1"):
+        weights_of(str(judged), Kind((28, 28, 1), 10))
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 14, 1), (10, 12, 3)])

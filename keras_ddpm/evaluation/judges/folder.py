@@ -12,6 +12,7 @@ import pathlib
 from typing import Any
 
 from keras_ddpm import files
+from keras_ddpm.data import Dataset
 from keras_ddpm.evaluation.arrays import Kind
 from keras_ddpm.weights import write_weights
 
@@ -84,6 +85,32 @@ def read_notes(folder: str | pathlib.Path) -> dict[str, Any]:
             f"The weights file {str(folder / WEIGHTS)!r} is damaged, or not that of its {NOTES}: their SHA-256 differ"
         )
     return notes
+
+
+def check_data(notes: dict[str, Any], dataset: str, training: Dataset, *, shipped: bool) -> None:
+    """Raise unless a judge knows a data set: its training images are those that the judge learnt from.
+
+    The shipped judge also takes any `.npz` file of images of MNIST's shape, and trusts that they are digits.
+
+    Args:
+        notes: The judge's.
+        dataset: The data set's name or path.
+        training: Its training split.
+        shipped: Whether nobody named a judge.
+
+    Raises:
+        ValueError: naming both data sets.
+    """
+    if shipped:
+        known = dataset == notes["dataset"] or dataset.endswith(".npz")
+    else:
+        known = training.fingerprint() == notes["data_sha256"]
+    if not known:
+        raise ValueError(
+            f"`judge` must know the data set. It was trained on {notes['dataset']!r}, and the training images of "
+            f"{dataset!r} are others: python -m keras_ddpm judge --dataset {dataset}. "
+            f"Received: {'none, so the shipped one' if shipped else 'a judge of other images'}"
+        )
 
 
 def kind_of(notes: dict[str, Any]) -> Kind:
