@@ -4,7 +4,7 @@
 
 A setting is sampler:steps:w, or sampler:steps:w:low:high to guide at noise levels from low to high only. Generated
 images are compared with images that training held out of its split, never with test images: those are for reports
-(`keras_ddpm.evaluate`). Choose with one classifier (`--classifier tuner.weights.h5 --arch wide5x5`), and report with
+(`keras_ddpm.evaluate`). Choose with one classifier (`--classifier judges/tuner`), and report with
 the shipped one, which took no part in the choice.
 """
 
@@ -42,7 +42,7 @@ class Arguments:
     preset: str = "mnist"
     dataset: str = "mnist"
     classifier: pathlib.Path = SHIPPED
-    arch: str = "conv3x3"
+    """Folder of the judge."""
     seed: int = 0
     """Seed of the first image."""
 
@@ -102,8 +102,9 @@ def main() -> None:
     config, n = presets.read_config(arguments.preset)[0], arguments.n
     sampling = {s: dataclasses.replace(config.sampling, **parse_setting(s)) for s in arguments.settings}
     reference, others = real_images(data.load(arguments.dataset, "train"), n)
-    classifier = memoize(load_classifier(arguments.classifier, arch=arguments.arch))
-    print(f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {arguments.arch}")
+    judge = load_classifier(arguments.classifier)
+    classifier = memoize(judge)
+    print(f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}")
     print("| setting | right digit | worst digit | " + " | ".join(FIGURES) + " | images/s |" + "\n" + "|---" * 9 + "|")
     judged = row(*others, reference=reference, classifier=classifier)
     print(f"| other training images | {judged} | |", flush=True)

@@ -32,7 +32,7 @@ def sample(
     is the same alone, in any batch, and from a server.
 
     Args:
-        digit: int or array of ints, 0 ... 9 (or the preset's number of classes).
+        digit: int or array of ints, 0 ... 9; of a preset of other data, one of its classes.
         w: Guidance, float or array: 0 ignores the digit, 1 is the conditional model, more is more typical and less
             diverse. None: the preset's own.
         seed: int or array of ints in 0 ... 2^63 - 1; None draws fresh seeds.
@@ -44,7 +44,8 @@ def sample(
         guide: "clip" moves the images up the gradient of CLIP's score of the digit (see `guides`); None: as the preset.
         guide_scale: How far; 0 for not at all, None: the preset's own.
         best_of: Candidates for each image, of which the one that `judge` likes best is returned; see `rejection`.
-        judge: "classifier" or "clip", or a function (uint8 (N, H, W, C), digits (N,)) -> scores (N,).
+        judge: "classifier" or "clip", which know MNIST; the folder of another judge, see `keras-ddpm judge`; or a
+            function (uint8 (N, H, W, C), digits (N,)) -> scores (N,).
         progress: Called with the number of images drawn after each batch.
         return_seeds: Whether to return the seeds too, which draw the same images again (with `best_of` 1).
         **attributes: What else the preset knows, number or array, such as thickness 0 ... 1 or slant -1 ... 1 (see

@@ -19,7 +19,8 @@ RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     dataset: str = "mnist"
-    """TFDS name of an image-classification data set, or path of an .npz file in the format of keras.datasets."""
+    """digits_8x8, colour_mnist, the TFDS name of an image-classification data set, or the path of an .npz file in the
+    format of keras.datasets."""
     train_images: int = 0
     """Images of the training split to train on, from its beginning; 0 for all that are not held out."""
     validation_images: int = 5_000
@@ -130,7 +131,9 @@ class TrainingConfig:
     grid_every: int = 2
     """Epochs between two grids of samples; 0 for none."""
     evaluate_every: int = 0
-    """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none. Digits only."""
+    """Epochs between two evaluations, whose figures go into the logs as eval_...; 0 for none."""
+    judge: str | None = None
+    """Folder of the judge of these evaluations, see `keras-ddpm judge`; None: the shipped one, which knows MNIST."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):

@@ -10,6 +10,7 @@ Reference: Razavi et al. (rejection by a classifier), arXiv 1906.00446, section 
 by CLIP), arXiv 2102.12092, section 2.6.
 """
 
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,22 +32,39 @@ def check(best_of: Any, judge: Any, image_shape, num_classes: int) -> None:
 
     Args:
         best_of: Candidates for each picture, 1 ... 1,000.
-        judge: A name in `JUDGES`, or a `Judge`.
+        judge: A name in `JUDGES`, the folder of a judge that `keras-ddpm judge` wrote, or a `Judge`.
         image_shape, num_classes: What is drawn.
 
     Raises:
         ValueError: for a number that is out of range, an unknown judge, or one of other images.
+        FileNotFoundError: for a folder without a judge.
     """
     if isinstance(best_of, bool) or not isinstance(best_of, int | np.integer) or not 1 <= best_of <= MOST:
         raise ValueError(f"`best_of` must be an integer in 1..{MOST}. Received: {best_of!r:.60}")
     if callable(judge):
         return
-    choose(JUDGES, judge, "judge")
-    if (tuple(image_shape), num_classes) != ((28, 28, 1), 10):
+    if not _is_folder(judge):
+        choose(JUDGES, judge, "judge")
+    if best_of == 1:
+        return
+    if _is_folder(judge):
+        _check_folder(judge, image_shape, num_classes)
+    elif (tuple(image_shape), num_classes) != ((28, 28, 1), 10):
         raise ValueError(
-            f"`judge` {judge!r} knows digits of 28 x 28 pixels: give a function for other images. "
-            f"Received: {num_classes} classes of {tuple(image_shape)}"
+            f"`judge` {judge!r} knows digits of 28 x 28 pixels: give a judge's folder, or a function, for other "
+            f"images. Received: {num_classes} classes of {tuple(image_shape)}"
         )
+
+
+def _is_folder(judge):
+    return isinstance(judge, str | pathlib.Path) and judge not in JUDGES and pathlib.Path(judge).is_dir()
+
+
+def _check_folder(judge, image_shape, num_classes):
+    from keras_ddpm.evaluation.judges.folder import kind_of, read_notes
+    from keras_ddpm.evaluation.sources import check_kind
+
+    check_kind(image_shape, num_classes, kind_of(read_notes(judge)))
 
 
 def candidates(seed: np.ndarray, best_of: int) -> np.ndarray:
@@ -58,7 +76,7 @@ def candidates(seed: np.ndarray, best_of: int) -> np.ndarray:
     return np.where(attempt == 0, seed[..., None], others.astype("int64"))
 
 
-def best(images: np.ndarray, digit: np.ndarray, judge: str | Judge) -> np.ndarray:
+def best(images: np.ndarray, digit: np.ndarray, judge: str | pathlib.Path | Judge) -> np.ndarray:
     """Which candidate of each picture is the best.
 
     Args:
@@ -73,18 +91,29 @@ def best(images: np.ndarray, digit: np.ndarray, judge: str | Judge) -> np.ndarra
         ValueError: for a judge that does not return one number for each image.
     """
     N, K = images.shape[:2]
-    score = judge if callable(judge) else JUDGES[judge]
-    scores = np.asarray(score(images.reshape(N * K, *images.shape[2:]), np.repeat(digit, K)))
+    scores = np.asarray(_score(judge)(images.reshape(N * K, *images.shape[2:]), np.repeat(digit, K)))
     if scores.shape != (N * K,) or not np.all(np.isfinite(scores)):
         raise ValueError(f"`judge` must return one finite number for each of {N * K} images. Received: {scores!r:.60}")
     return np.argmax(scores.reshape(N, K), axis=1)
 
 
+def _score(judge) -> Judge:
+    return judge if callable(judge) else JUDGES.get(judge) or by_folder(judge)
+
+
 def by_classifier(images: np.ndarray, digit: np.ndarray) -> np.ndarray:
     """The shipped classifier's probability of the digit."""
+    from keras_ddpm.evaluation.judges.classifier import SHIPPED
+
+    return by_folder(SHIPPED)(images, digit)
+
+
+def by_folder(folder: str | pathlib.Path) -> Judge:
+    """A judge on disk as a score: its probability of the class."""
     from keras_ddpm.evaluation.judges.classifier import load_classifier
 
-    return load_classifier()(images)[0][np.arange(len(digit)), digit]
+    classifier = load_classifier(folder)
+    return lambda images, digit: classifier(images)[0][np.arange(len(digit)), digit]
 
 
 def by_clip(images: np.ndarray, digit: np.ndarray) -> np.ndarray:

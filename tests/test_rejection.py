@@ -87,6 +87,7 @@ def test_a_judge_of_digits_refuses_other_images_before_any_work():
     with pytest.raises(ValueError, match="`judge` 'clip' knows digits of 28 x 28 pixels"):
         rejection.check(2, "clip", (8, 8, 1), 10)
     rejection.check(2, brightest, (8, 8, 1), 10)
+    rejection.check(1, "classifier", (8, 8, 1), 10)  # of one candidate none is chosen
 
 
 @pytest.mark.parametrize("scores", [np.zeros(3), np.full(4, np.nan)])

@@ -45,6 +45,7 @@ def _commands() -> dict:
     from keras_ddpm.cli.demo import Demo
     from keras_ddpm.cli.edit import Interpolate, Vary
     from keras_ddpm.cli.info import Info
+    from keras_ddpm.cli.judge import Judge
     from keras_ddpm.cli.presets import Presets
     from keras_ddpm.cli.restore import Restore
     from keras_ddpm.cli.sample import Sample
@@ -57,6 +58,7 @@ def _commands() -> dict:
         "vary": Vary,
         "interpolate": Interpolate,
         "train": Train,
+        "judge": Judge,
         "evaluate": Evaluate,
         "compare": Compare,
         "synthesize": synthesize.Synthesize,

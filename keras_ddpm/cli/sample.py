@@ -24,7 +24,7 @@ class Sample:
     """Draw digits into a PNG, a row for each digit, a GIF of the way there, or an .npz file for `evaluate --images`."""
 
     digits: tyro.conf.Positional[tuple[int, ...]] = ()
-    """One digit or several, such as 7 or 0 1 2."""
+    """One digit or several, such as 7 or 0 1 2; of other data, classes."""
     w: float | None = None
     """Guidance: 0 ignores the digit, 1 is the conditional model, more is more typical. Default: the preset's."""
     n: int = 1
@@ -49,8 +49,8 @@ class Sample:
     """How far: 0 for not at all. Default: the preset's, 1."""
     best_of: int = 1
     """Candidates for each image, of which the judge chooses one."""
-    judge: Literal["classifier", "clip"] = "classifier"
-    """Who chooses the best of several."""
+    judge: str = "classifier"
+    """Who chooses the best of several: classifier or clip, which know MNIST, or a judge's folder (`judge --help`)."""
     scale: int = 2
     """Side of a pixel in the PNG."""
     columns: int | None = None

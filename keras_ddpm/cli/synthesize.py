@@ -40,9 +40,9 @@ class Synthesize:
     runtime: Literal["keras", "litert", "onnx", "openvino"] = "keras"
     """What calls the network, see `keras-ddpm sample --help`."""
     min_confidence: float | None = None
-    """Keep images whose digit has at least this probability by a judge, in (0, 1]."""
+    """Keep images whose class has at least this probability by a judge, in (0, 1]."""
     judge: str | None = None
-    """Weights file of that judge, written by train_classifier. Default: the shipped one, which `evaluate` uses too."""
+    """Folder of that judge, see `judge --help`. Default: the shipped one, which knows MNIST and `evaluate` uses too."""
     min_distance: float | None = None
     """Keep images at least this far from every training image, root mean square in (0, 1]."""
     beam: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()

@@ -1,9 +1,10 @@
 """Data sets: images and labels in memory.
 
-A data set is the name of a TFDS image-classification data set ("mnist", "cifar10", ...), or the path of an `.npz`
-file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
+A data set is the name of one that is made here (`MADE`), the name of a TFDS image-classification data set ("mnist",
+"cifar10", ...), or the path of an `.npz` file in the format of `keras.datasets`: x_train, y_train, x_test, y_test.
 """
 
+import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_ddpm.conditions import Scalar
+from keras_ddpm.data import colour_mnist, digits_8x8
 
 REMEDY = (
     "Either let TensorFlow Datasets find it: with a network it downloads by itself, without one set TFDS_DATA_DIR to a "
@@ -59,6 +61,14 @@ class Dataset(NamedTuple):
         part = {n: values[rows] for n, values in labels.items()} if isinstance(labels, Mapping) else labels[rows]
         return Dataset(self.images[rows], part, self.num_classes)
 
+    def fingerprint(self) -> str:
+        """A SHA-256 of all images with their labels, whatever their order: a copy in another file has the same."""
+        labels = self.labels["label"] if isinstance(self.labels, Mapping) else self.labels
+        labels = labels.astype("<i4")
+        each = (hashlib.sha256(label.tobytes() + image.tobytes()).digest() for image, label in zip(self.images, labels))
+        shape = str((*self.image_shape, self.num_classes)).encode()
+        return hashlib.sha256(shape + b"".join(sorted(each))).hexdigest()
+
 
 def load(
     dataset: str = "mnist", split: str = "train", *, attributes: Sequence[str] = (), image_size: int = 0
@@ -66,7 +76,7 @@ def load(
     """Load a data set into memory.
 
     Args:
-        dataset: TFDS name, or path of an `.npz` file.
+        dataset: "digits_8x8", "colour_mnist", a TFDS name, or the path of an `.npz` file.
         split: "train" or "test" (for TFDS any split expression, such as "train[:1%]").
         attributes: Names of attributes that the data set has beside the label, numbers or bools (N,) in 0 ... 1: arrays
             called NAME_train and NAME_test of an `.npz` file; features of TFDS, alone or in one called `attributes`.
@@ -79,10 +89,9 @@ def load(
         ValueError: if it is no image-classification data set with images of one size and labels 0 ... num_classes - 1.
         FileNotFoundError: if it is not at hand and cannot be downloaded; the message gives both remedies.
     """
-    if str(dataset).endswith(".npz"):
-        images, labels, num_classes, own = _load_npz(str(dataset), split, attributes)
-    else:
-        images, labels, num_classes, own = _load_tfds(str(dataset), split, attributes, image_size)
+    dataset = str(dataset)
+    read = _load_npz if dataset.endswith(".npz") else _make if dataset in MADE else _load_tfds
+    images, labels, num_classes, own = read(dataset, split, attributes, image_size)
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise ValueError(
@@ -116,7 +125,33 @@ def with_attributes(labels: np.ndarray, attributes: Mapping[str, Any]) -> Any:
     return {"label": labels, **checked} if checked else labels
 
 
-def _load_npz(path, split, attributes):
+def _make(name, split, attributes, image_size):
+    if split not in ("train", "test"):
+        raise ValueError(f"`split` of {name!r} must be 'train' or 'test'. Received: {split!r}")
+    images, labels, num_classes, found = MADE[name](split)
+    _check_attributes(name, attributes, list(found))
+    return images, labels, num_classes, {attribute: found[attribute] for attribute in attributes}
+
+
+def _digits_8x8(split):
+    return *digits_8x8.make(split), digits_8x8.NUM_CLASSES, {}
+
+
+def _colour_mnist(split):
+    mnist = load("mnist", split)
+    images, *colours = colour_mnist.colour(mnist.images, split=split)
+    named = zip(("digit", "ground"), colours)
+    attributes = {
+        f"{of}_{c}": colour[:, i] / 255 for of, colour in named for i, c in enumerate(("red", "green", "blue"))
+    }
+    return images, mnist.labels, colour_mnist.NUM_CLASSES, attributes
+
+
+MADE = {"digits_8x8": _digits_8x8, "colour_mnist": _colour_mnist}
+"""The data sets that are made here, by name: functions of a split, to images, labels, classes and attributes."""
+
+
+def _load_npz(path, split, attributes, image_size):
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path!r}. {REMEDY}")
     if split not in ("train", "test"):

@@ -17,7 +17,7 @@ from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds
 
 MAX_IMAGES = 16
 MAX_STEPS = 100
-SIDE = 280  # pixels of one large digit, a multiple of 28
+SIDE = 280  # pixels of one large image
 FILM = 3000  # milliseconds
 UNKNOWN = "unknown"
 
@@ -68,9 +68,10 @@ def film(source: Source, preset: str, digit: int, w: str, seed: str, steps: str)
 
 
 def canvas(source: Source, preset: str, digit: int, seed: str) -> tuple[np.ndarray, np.ndarray]:
-    """A digit to paint over: itself, uint8 (H, W), and enlarged for a painter."""
-    image = source.sample(preset, np.array([int(digit)]), None, _seeds(seed, 1), None)[0, ..., 0]
-    return image, enlarged(image)
+    """An image to paint over: itself, uint8 (H, W) or (H, W, 3), and as large as the painter's canvas."""
+    image = _flat(source.sample(preset, np.array([int(digit)]), None, _seeds(seed, 1), None)[0])
+    rows, columns = (np.arange(SIDE) * size // SIDE for size in image.shape[:2])
+    return image, image[rows[:, None], columns[None]]
 
 
 def restore(
@@ -81,9 +82,9 @@ def restore(
     Args:
         source: Who restores.
         preset: Name of a preset.
-        image: uint8 (H, W), what is known of it.
+        image: uint8 (H, W) or (H, W, 3), what is known of it.
         painted: What Gradio's painter returns: its layers' alpha says where the brush was.
-        digit: 0 ... 9, or "unknown".
+        digit: A class, or "unknown".
         n: 1 ... 16.
         seed: Of the first, or "" for fresh ones.
 
@@ -96,7 +97,7 @@ def restore(
     count = _whole("Images", n, 1, MAX_IMAGES)
     if image is None:
         raise ValueError("There is no digit yet: draw one first.")
-    mask = mask_of(painted, image.shape)
+    mask = mask_of(painted, image.shape[:2])
     if not mask.any():
         raise ValueError("Nothing is painted over yet: paint over a part of the digit.")
     seeds = _seeds(seed, count)
@@ -104,10 +105,12 @@ def restore(
     label = None if digit == UNKNOWN else int(digit)
     restored = source.restore(preset, image, mask, label, seeds)
     seconds = time.perf_counter() - start
-    damaged = np.stack([np.where(mask, 178, image), np.where(mask, 60, image), np.where(mask, 50, image)], axis=-1)
+    colours = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
+    damaged = np.where(mask[..., None], (178, 60, 50), colours)
     share = f"{100 * mask.mean():.0f} % painted over"
     words = f"{_seeds_in_words(seeds)}, {share}, {in_words(seconds)}"
-    return enlarged(damaged.astype("uint8")), _sheet(restored[..., None]), words
+    restored = restored[..., None] if image.ndim == 2 else restored
+    return enlarged(damaged.astype("uint8")), _sheet(restored), words
 
 
 def mask_of(painted: dict, shape: tuple[int, ...]) -> np.ndarray:
@@ -125,7 +128,7 @@ def mask_of(painted: dict, shape: tuple[int, ...]) -> np.ndarray:
 
 def gif(frames: np.ndarray) -> bytes:
     """An endless GIF of frames uint8 (K, H, W, C), enlarged, the last one held."""
-    pages = [enlarged(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
+    pages = [enlarged(_flat(frame)) for frame in frames]
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "film.gif"
         write_gif(path, np.stack(pages), milliseconds=max(20, FILM // len(pages)))
@@ -136,6 +139,11 @@ def enlarged(image: np.ndarray) -> np.ndarray:
     """An image (H, W) or (H, W, 3) with pixels as large as fit into `SIDE`."""
     scale = max(1, SIDE // image.shape[0])
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _flat(image):
+    """(H, W, 1) -> (H, W); colours stay."""
+    return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def in_words(seconds: float) -> str:

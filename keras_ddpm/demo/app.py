@@ -70,7 +70,7 @@ def launch(page: gr.Blocks, port: int | None = None) -> str:
 def _draw_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
-            preset, digit = _preset(source), _digit()
+            preset, digit = _preset(source), _digit(source)
             n = gr.Slider(1, actions.MAX_IMAGES, value=8, step=1, label="Images")
             w, seed, steps = _w(), _seed(), _steps()
             button = gr.Button("Draw", variant="primary")
@@ -82,7 +82,7 @@ def _draw_tab(source):
 def _film_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
-            preset, digit, w, seed, steps = _preset(source, "mnist"), _digit(), _w(), _seed(), _steps()
+            preset, digit, w, seed, steps = _preset(source, "mnist"), _digit(source), _w(), _seed(), _steps()
             button = gr.Button("Show the film", variant="primary")
         with gr.Column(scale=3):
             film, facts = gr.HTML(), _facts()
@@ -94,7 +94,7 @@ def _restore_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
             gr.Markdown("Draw a digit, paint over a part of it, and have it restored.")
-            preset, digit, seed = _preset(source, "mnist"), _digit(), _seed()
+            preset, digit, seed = _preset(source, "mnist"), _digit(source), _seed()
             begin = gr.Button("Draw a digit")
             painter = gr.ImageEditor(
                 label="Paint over it",
@@ -109,7 +109,7 @@ def _restore_tab(source):
             )
         with gr.Column(scale=3):
             known = gr.Dropdown(
-                [actions.UNKNOWN, *map(str, range(10))], value=actions.UNKNOWN, label="Which digit it is"
+                [actions.UNKNOWN, *map(str, range(_classes(source)))], value=actions.UNKNOWN, label="Which digit it is"
             )
             n = gr.Slider(1, actions.MAX_IMAGES, value=4, step=1, label="Restorations")
             button = gr.Button("Restore", variant="primary")
@@ -120,7 +120,7 @@ def _restore_tab(source):
 
 def _compare_tab(source):
     with gr.Row():
-        digit = _digit()
+        digit = _digit(source)
         n = gr.Slider(1, actions.MAX_IMAGES, value=8, step=1, label="Images")
         seed = _seed()
     button = gr.Button("Draw with both", variant="primary")
@@ -152,8 +152,14 @@ def _preset(source, preferred=None):
     return gr.Dropdown(source.presets, value=value, label="Preset")
 
 
-def _digit():
-    return gr.Radio(list(range(10)), value=7, label="Digit")
+def _classes(source):
+    """The most classes of any preset; one that knows fewer says so."""
+    return max(source.num_classes(preset) for preset in source.presets)
+
+
+def _digit(source):
+    count = _classes(source)
+    return gr.Radio(list(range(count)), value=min(7, count - 1), label="Digit")
 
 
 def _w():

@@ -16,6 +16,10 @@ class Source(Protocol):
     failures: tuple[type[Exception], ...]
     """Errors that a sentence to the user is enough for."""
 
+    def num_classes(self, preset: str) -> int:
+        """Number of classes of a preset."""
+        ...
+
     def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
         """Images, uint8 (N, H, W, C)."""
         ...
@@ -25,7 +29,7 @@ class Source(Protocol):
         ...
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
-        """Images uint8 (N, H, W) that agree with `image` (H, W) where `mask` is False."""
+        """Images uint8 (N, H, W) that agree with `image` (H, W) where `mask` (H, W) is False; (..., 3) in colour."""
         ...
 
 
@@ -45,6 +49,11 @@ class Local:
         for preset in presets:
             read_config(preset)  # an error before the page opens
         self.presets = presets
+
+    def num_classes(self, preset: str) -> int:
+        from keras_ddpm.presets import read_config
+
+        return read_config(preset)[2]
 
     def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
         from keras_ddpm import api, runtimes
@@ -75,6 +84,9 @@ class Remote:
 
     def __init__(self, clients: Mapping[str, Any], failures: tuple[type[Exception], ...]):
         self.clients, self.presets, self.failures = clients, list(clients), (ValueError, *failures)
+
+    def num_classes(self, preset: str) -> int:
+        return self.clients[preset].metadata()["num_classes"]
 
     def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
         _check_no_steps(steps)

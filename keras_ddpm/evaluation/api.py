@@ -1,8 +1,9 @@
-"""`evaluate`: from whatever draws digits to a report, with every check before any work.
+"""`evaluate`: from whatever draws images to a report, with every check before any work.
 
 source -> Source (checked) -> data, judges, one generator -> images drawn once -> figures -> Report
 """
 
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 
 from keras_ddpm import data
 from keras_ddpm.evaluation import provenance, totals
-from keras_ddpm.evaluation.arrays import NUM_CLASSES, check_images, check_labels
+from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.drawing import Drawn, draw
 from keras_ddpm.evaluation.groups import PROCESS, check_counts, check_digits, choose_groups
 from keras_ddpm.evaluation.judges import digit_clip
+from keras_ddpm.evaluation.judges import folder as judge_folder
+from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.judges.openai_clip import PRESETS, load_evaluator
 from keras_ddpm.evaluation.measure import measure
 from keras_ddpm.evaluation.metrics import Pair
@@ -37,26 +40,29 @@ def evaluate(
     only: str | None = None,
     cas: bool = False,
     clip: str = "digit",
-    dataset: str = "mnist",
+    dataset: str | None = None,
+    judge: str | pathlib.Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Measures generated digits, and beside them as many real test images.
+    """Measures generated images, and beside them as many real test images.
 
     Args:
         source: Name of a shipped preset, folder of a run, `Generator`, path of an `.npz` file with `images` and
-            `labels`, `(images, labels)`: uint8 (N, 28, 28, 1) and int (N,), or the folder of a data set in shards,
-            as `synthesize` writes it.
-        n: Images to measure, at most the number of real test images. Default: 1000 drawn ones, or all given ones.
+            `labels`, `(images, labels)`: uint8 (N, H, W, C) and int (N,), or the folder of a data set in shards, as
+            `synthesize` writes it.
+        n: Images to measure. Default: 1000 drawn ones or all given ones, at most as many as there are real test images.
             Of a data set in shards, all images count for accuracy, pixels and one of the Fréchet distances; n is the
             sample for all other figures.
-        w: Guidance, one number or ten. Default: the preset's own; a `Generator` needs it.
+        w: Guidance, one number or one for each class. Default: the preset's own; a `Generator` needs it.
         sampler, steps: For a preset or a run. Default: its own.
         seed: Seed of the first image; the others follow. If more than n images are given: seed of the choice.
         only: Comma-separated groups: accuracy, fid, prdc, diversity, memorisation, pixels, clip, recognition, health.
-            Default: all that the source allows.
+            Default: all that the source and the judge allow. CLIP knows MNIST only.
         cas: Whether to add the classification accuracy score, which trains two classifiers and takes minutes.
         clip: "digit", our own small CLIP, or a preset of OpenAI's: "clip-vit-base-patch32" and siblings.
-        dataset: The real digits: TFDS name, or path of an `.npz` file.
+        dataset: The real images: name of a data set, or path of an `.npz` file. Default: what the judge was trained on.
+        judge: Folder of a judge that knows the data set, written by `python -m keras_ddpm judge`. Default: the shipped
+            one, which knows MNIST.
         progress: Called as `progress(stage, done, total)`, with images while "sampling" or "reading", and stages
             after that.
 
@@ -71,21 +77,25 @@ def evaluate(
         >>> report = keras_ddpm.evaluate("mnist", n=200, only="accuracy,fid")
         >>> print(report.table())
         >>> report.save("report")
+        >>> keras_ddpm.evaluate("runs/colour_mnist", judge="judges/colour_mnist")
     """
-    start, dataset = time.perf_counter(), str(dataset)
-    settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "seed": seed}
-    settings |= {"only": only, "cas": cas, "clip": clip, "dataset": dataset}
+    start = time.perf_counter()
+    settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "seed": seed, "only": only, "cas": cas}
+    settings |= {"clip": clip, "dataset": dataset and str(dataset), "judge": judge and str(judge)}
     found, groups, real, training, images, labels = _checked(source, settings)
+    classifier = load_classifier(judge or SHIPPED)
     generator = found.build() if found.build else None
     evaluator = _evaluator(_clip_name(clip), real) if "clip" in groups else None
     ready = time.perf_counter()
     if found.data_set is not None:
-        everything, images, labels = _read(found.data_set, found.count(n, most=len(real[0])), seed, progress)
+        sample = found.count(n, most=len(real[0]))
+        everything, images, labels = _read(found.data_set, sample, seed, progress, judge=classifier)
     test = tuple(array[: len(labels)] for array in real)
     followed = test if set(PROCESS) & set(groups) else None
     drawn = Drawn(images, {}, None)
     if generator is not None:
-        drawn = _draw(generator, labels, found.w, seed, followed, progress)
+        w_of_label = w_of_class(found.w, classifier.kind.num_classes)[labels]
+        drawn = _draw(generator, labels, w_of_label, seed, followed, progress)
     seconds = {"start": round(ready - start, 2), "sampling": round(time.perf_counter() - ready, 2)}
     content, pictures = measure(
         drawn.images,
@@ -93,6 +103,7 @@ def evaluate(
         test=test,
         training=training,
         groups=groups,
+        judge=classifier,
         evaluator=evaluator,
         frames=drawn.frames,
         traces=drawn.traces,
@@ -105,28 +116,32 @@ def evaluate(
         content["figures"] |= totals.figures(everything, groups, test=real, training=training, beside=beside)
         if "accuracy" in groups:
             content["confusion"] = everything.confusion.tolist()
-    counts, name = {"n": len(labels), "training": len(training[0])}, evaluator.name if evaluator else None
-    content["facts"] = provenance.describe(found, **counts, evaluator=name, settings=settings)
+    used: dict[str, Any] = {"judge": classifier.notes, "evaluator": evaluator.name if evaluator else None}
+    used |= {"n": len(labels), "training": len(training[0])}
+    content["facts"] = provenance.describe(found, **used, settings=settings)
     return Report(content, pictures)
 
 
 def _checked(source, settings):
     """The source, the groups, real test and training images, and what to measure, once all arguments fit together.
 
-    Images in shards are not read here: of their labels there are two of each digit, as the manifest tells.
+    Images in shards are not read here: of their labels there are two of each class, as the manifest tells.
     """
-    n, seed, dataset = settings["n"], settings["seed"], settings["dataset"]
+    n, seed = settings["n"], settings["seed"]
     if n is not None and n < 1:
         raise ValueError(f"`n` must be at least 1. Received: {n}")
     _clip_name(settings["clip"])
     sampling = {name: settings[name] for name in ("w", "sampler", "steps")}
-    found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset)
-    groups = choose_groups(settings["only"], arrays_only=found.build is None)
-    test, training = _real(dataset)
+    notes = judge_folder.read_notes(settings["judge"] or SHIPPED)
+    kind, dataset = judge_folder.kind_of(notes), settings["dataset"] or notes["dataset"]
+    found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset, kind=kind)
+    mnist = settings["judge"] is None or notes["dataset"] == "mnist"
+    groups = choose_groups(settings["only"], arrays_only=found.build is None, mnist=mnist)
+    test, training = _real(dataset, notes, shipped=settings["judge"] is None)
     count = found.count(n, most=len(test[0]))
     check_counts(count, groups, available=min(len(test[0]), len(training[0])), cas=settings["cas"])
     if found.data_set is not None:
-        images, labels = None, np.repeat(np.arange(NUM_CLASSES), np.minimum(found.data_set.label_counts, 2))
+        images, labels = None, np.repeat(np.arange(kind.num_classes), np.minimum(found.data_set.label_counts, 2))
     else:
         images, labels = (None, test[1][:count]) if found.build else found.select(n, most=len(test[0]), seed=seed)
     check_digits(labels, groups)
@@ -140,13 +155,15 @@ def _clip_name(name):
     return digit_clip.NAME if name == "digit" else name
 
 
-def _real(dataset) -> tuple[Pair, Pair]:
-    """Real test images and training images, each (images, labels)."""
-    test, training = (data.load(dataset, split)[:2] for split in ("test", "train"))
-    for images, labels in (test, training):
-        check_images(images, name="dataset")
-        check_labels(labels, images, name="dataset's labels")
-    return test, training
+def _real(dataset, notes, *, shipped: bool) -> tuple[Pair, Pair]:
+    """Real test images and training images, each (images, labels), which the judge knows."""
+    test, training = (data.load(dataset, split) for split in ("test", "train"))
+    kind = judge_folder.kind_of(notes)
+    for images, labels, _ in (test, training):
+        check_images(images, name="dataset", kind=kind)
+        check_labels(labels, images, name="dataset's labels", kind=kind)
+    judge_folder.check_data(notes, dataset, training, shipped=shipped)
+    return test[:2], training[:2]
 
 
 def _evaluator(name, test):
@@ -158,14 +175,13 @@ def _evaluator(name, test):
 
 def _draw(generator, labels, w, seed, real, progress):
     """What `draw` returns; `progress` is told how many images there are so far."""
-    w = w_of_class(w, NUM_CLASSES)[labels]
     return draw(generator, labels, w, seed=seed, real=real, progress=_counted(progress, "sampling", len(labels)))
 
 
-def _read(data_set, sample, seed, progress):
+def _read(data_set, sample, seed, progress, *, judge):
     """What `totals.read` returns; `progress` is told how many images there are so far."""
     advance = _counted(progress, "reading", len(data_set))
-    return totals.read(data_set.batches(), len(data_set), sample=sample, seed=seed, advance=advance)
+    return totals.read(data_set.batches(), len(data_set), sample=sample, seed=seed, judge=judge, advance=advance)
 
 
 def _counted(progress, stage, total):

@@ -19,9 +19,9 @@ class Evaluate:
     run_folder: Annotated[pathlib.Path | None, tyro.conf.arg(name="run")] = None
     """Folder that train.py wrote."""
     images: str | None = None
-    """.npz file with `images` (uint8, N x 28 x 28 x 1) and `labels`, or a folder that `synthesize` wrote."""
+    """.npz file with `images` (uint8, N x H x W x C) and `labels`, or a folder that `synthesize` wrote."""
     n: int | None = None
-    """Number of images, and of real test images beside them. Default: 1000; with --images all, up to the real ones;
+    """Number of images, and of real test images beside them. Default: 1000, with --images all; at most the real ones;
     of a folder in shards, the sample for what is not counted over all images."""
     w: float | None = None
     """Guidance. Default: the preset's, as for the sampler and the steps."""
@@ -32,13 +32,15 @@ class Evaluate:
     seed: int = 0
     """Seed of the first image; the others follow."""
     only: str | None = None
-    """Some of accuracy,fid,prdc,diversity,memorisation,pixels,clip,recognition,health. Default: all."""
+    """Some of accuracy,fid,prdc,diversity,memorisation,pixels,clip,recognition,health. Default: all; clip for MNIST."""
     cas: bool = False
     """Add the classification accuracy score: trains two classifiers, which takes minutes."""
     clip: str = "digit"
     """digit: our own small CLIP. Or OpenAI's, if its weights are available: clip-vit-base-patch32 and siblings."""
-    dataset: str = "mnist"
-    """The real images: TFDS name, or path of an .npz file."""
+    dataset: str | None = None
+    """The real images: digits_8x8, colour_mnist, a TFDS name, or path of an .npz file. Default: the judge's."""
+    judge: pathlib.Path | None = None
+    """Folder of a judge that knows the data set: see `judge --help`. Default: the shipped one, which knows MNIST."""
     out: pathlib.Path = pathlib.Path("report")
     """Folder to write into."""
 
@@ -49,7 +51,7 @@ class Evaluate:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs for several shapes: intended
         from keras_ddpm.evaluation.api import evaluate
 
-        names = ("n", "w", "sampler", "steps", "seed", "only", "cas", "clip", "dataset")
+        names = ("n", "w", "sampler", "steps", "seed", "only", "cas", "clip", "dataset", "judge")
         with _Bars() as bars:
             report = evaluate(source, **{name: getattr(self, name) for name in names}, progress=bars.show)
         report.save(self.out)

@@ -1,4 +1,7 @@
-"""The figures for a reader: their names, how they are written, and what to look for."""
+"""The figures for a reader: their names, how they are written, and what to look for.
+
+The texts speak of digits; of other data `in_words_of` puts the word that the report has for a class.
+"""
 
 PERCENT, NUMBER, SHARE = "percent", "number", "share"  # 0..100, any, 0..1 written as percent
 
@@ -74,11 +77,25 @@ def all_figures(report: dict) -> dict[str, dict[str, float]]:
     return figures
 
 
+def noun(report: dict) -> str:
+    """What a report calls a class: "digit", as those of older versions do, or "class"."""
+    return report.get("facts", {}).get("noun", "digit")
+
+
+def in_words_of(report: dict, text: str) -> str:
+    """A text of digits as a text of what a report's images show."""
+    if noun(report) == "digit":
+        return text
+    for digit, other in (("digits", "classes"), ("digit", "class")):
+        text = text.replace(digit, other).replace(digit.capitalize(), other.capitalize())
+    return text
+
+
 def title(name: str) -> str:
-    """A figure's name for a reader, followed by its digit if it is of one digit."""
-    overall, _, digit = name.rpartition("/")
+    """A figure's name for a reader, followed by its class if it is of one class."""
+    overall, _, label = name.rpartition("/")
     known = FIGURES.get(name) or FIGURES.get(overall)
-    return name if known is None else known[0] if name in FIGURES else f"{known[0]}, {digit}"
+    return name if known is None else known[0] if name in FIGURES else f"{known[0]}, {label}"
 
 
 def as_text(name: str, value: float | None) -> str:
@@ -110,5 +127,8 @@ def headline_table(report: dict) -> str:
     """The most important figures as text: name, model, real test images."""
     figures = all_figures(report)
     shown = [name for name in HEADLINE if name in figures] or list(figures)
-    rows = [[title(name), *(as_text(name, figures[name][side]) for side in ("model", "real"))] for name in shown]
+    rows = [
+        [in_words_of(report, title(name)), *(as_text(name, figures[name][side]) for side in ("model", "real"))]
+        for name in shown
+    ]
     return text_table([["", "model", "real test images"], *rows])

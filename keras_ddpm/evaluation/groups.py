@@ -16,12 +16,13 @@ PROCESS = ("recognition", "health")  # these need more than the final images
 MINIMUM = {"fid": 100, "prdc": 100}
 
 
-def choose_groups(only: str | None, *, arrays_only: bool = False) -> tuple[str, ...]:
+def choose_groups(only: str | None, *, arrays_only: bool = False, mnist: bool = True) -> tuple[str, ...]:
     """The groups in a comma-separated list.
 
     Args:
         only: For example "clip,fid"; None for all.
         arrays_only: Whether there are only final images, and no process.
+        mnist: Whether these are MNIST's digits, of which CLIP's captions speak.
 
     Returns:
         Names from `GROUPS`, in their order.
@@ -29,13 +30,16 @@ def choose_groups(only: str | None, *, arrays_only: bool = False) -> tuple[str, 
     Raises:
         ValueError: for an unknown name, or one that needs more than images.
     """
+    left_out = (*(PROCESS if arrays_only else ()), *(() if mnist else ("clip",)))
     if only is None:
-        return tuple(name for name in GROUPS if not (arrays_only and name in PROCESS))
+        return tuple(name for name in GROUPS if name not in left_out)
     asked = [name.strip() for name in only.split(",")]
     if any(name not in GROUPS for name in asked):
         raise ValueError(f"`only` must be a list of {', '.join(GROUPS)}. Received: {only!r}")
     if arrays_only and set(asked) & set(PROCESS):
         raise ValueError(f"`only` must not contain {' or '.join(PROCESS)} with given images. Received: {only!r}")
+    if not mnist and "clip" in asked:
+        raise ValueError(f"`only` must not contain clip, whose captions are of MNIST's digits. Received: {only!r}")
     return tuple(name for name in GROUPS if name in asked)
 
 

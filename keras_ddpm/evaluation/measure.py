@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_ddpm.evaluation.arrays import check_images, check_labels
 from keras_ddpm.evaluation.groups import METRICS
-from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.judges.classifier import Judge, load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics import Pair, bind
 from keras_ddpm.evaluation.metrics.accuracy import confusion
@@ -40,6 +40,7 @@ def measure(
     test: Pair,
     training: Pair,
     groups: tuple[str, ...],
+    judge: Judge | None = None,
     evaluator=None,
     frames: dict[str, Frames] | None = None,
     traces: Traces | None = None,
@@ -49,11 +50,12 @@ def measure(
     """Runs the metrics on the generated and on the real images.
 
     Args:
-        images: uint8 (n, 28, 28, 1), generated.
-        labels: int (n,), the digit each was meant to be.
+        images: uint8 (n, H, W, C), generated.
+        labels: int (n,), the class each was meant to be.
         test: `(images, labels)`, real, n of them, not trained on.
         training: `(images, labels)`, everything the generator was trained on, at least n.
         groups: Names from `groups.GROUPS`.
+        judge: What knows these images; None: the shipped one, which knows MNIST.
         evaluator: A `ClipEvaluator`, for the group "clip".
         frames: dict with `forward`, `reverse` and `estimate`, for the group "recognition".
         traces: `Traces`, for the group "health".
@@ -66,31 +68,32 @@ def measure(
     Raises:
         ValueError: if an argument is not as described.
     """
-    check_images(images)
-    check_labels(labels, images)
+    judge = judge or load_classifier()
+    kind, classifier = judge.kind, memoize(judge)
+    check_images(images, kind=kind)
+    check_labels(labels, images, kind=kind)
     labels, n = np.asarray(labels), len(images)
-    classifier = memoize(load_classifier())
     search = memoize(lambda images: two_nearest_images(images, training[0]))
     reference = training[0][:n], training[1][:n]
-    metrics = bind(reference=reference, training=training[0], classifier=classifier, search=search)
+    metrics = bind(reference=reference, training=training[0], classifier=classifier, search=search, kind=kind)
     content = {"n": n, "figures": {}, "seconds": {}}
     stage = partial(_stage, content, notify)
     for group in (group for group in groups if group in METRICS):
         members = [metrics[name] for name in METRICS[group]]
         content["figures"] |= stage(group, lambda members=members: _beside(members, (images, labels), test))
     if "accuracy" in groups:
-        content["confusion"] = confusion(images, labels, classifier=classifier).tolist()
+        content["confusion"] = confusion(images, labels, classifier=classifier, kind=kind).tolist()
     if "clip" in groups:
         content["clip"] = stage("clip", lambda: clip_section(images, labels, test=test, evaluator=evaluator))
     if "recognition" in groups:
-        content["recognition"] = stage("recognition", lambda: recognition_section(frames))
+        content["recognition"] = stage("recognition", lambda: recognition_section(frames, judge))
     if "health" in groups:
         content["health"] = stage("health", lambda: health_section(traces))
     if cas_steps:
-        score = partial(classification_accuracy_score, test=test, steps=cas_steps)
+        score = partial(classification_accuracy_score, test=test, steps=cas_steps, kind=kind)
         content["figures"] |= stage("cas", lambda: _beside([score], (images, labels), test, real=reference))
     shown = stage("pictures", lambda: pictures(images, labels, groups, training[0], classifier, search))
-    shown["real"] = {int(digit): test[0][test[1] == digit][:SHOWN] for digit in np.unique(test[1])}
+    shown["real"] = {int(label): test[0][test[1] == label][:SHOWN] for label in np.unique(test[1])}
     return content, shown
 
 
@@ -112,11 +115,11 @@ def clip_section(images: np.ndarray, labels: np.ndarray, *, test: Pair, evaluato
     return {"evaluator": evaluator.name, "bad_n": len(few[0]), "bad": {row: short.pop(row) for row in bad}, **short}
 
 
-def recognition_section(frames: dict[str, Frames] | None) -> dict:
+def recognition_section(frames: dict[str, Frames] | None, judge: Judge | None = None) -> dict:
     """Accuracy and F1 along the forward process, the reverse process, and the x_0 estimates of the latter.
 
     Args:
-        frames: See `measure`.
+        frames, judge: See `measure`.
 
     Returns:
         dict from the curve's name to the number of images and what `recognition` returns.
@@ -126,12 +129,12 @@ def recognition_section(frames: dict[str, Frames] | None) -> dict:
     """
     if frames is None:
         raise ValueError("`frames` are needed for the group 'recognition'. Received: None")
-    classifier = load_classifier()
+    judge = judge or load_classifier()
     settled = {"forward": gone_at, "reverse": readable_at, "estimate": readable_at}
     sections = {}
     for name, where in settled.items():
         shown, labels, progress = frames[name]
-        found = recognition(shown, labels, progress=progress, settled=where, classifier=classifier)
+        found = recognition(shown, labels, progress=progress, settled=where, classifier=judge, kind=judge.kind)
         sections[name] = {"images": len(labels), **found}
     return sections
 
@@ -158,34 +161,34 @@ def health_section(traces: Traces | None) -> dict:
 
 
 def pictures(images, labels, groups, training, classifier, search) -> dict:
-    """What a person should see: ten of each digit, the misread, and of each digit the nearest to a training image.
+    """What a person should see: ten of each class, the misread, and of each class the nearest to a training image.
 
     Args:
         images, labels, groups: See `measure`.
-        training: uint8 (M, 28, 28, 1).
+        training: uint8 (M, H, W, C).
         classifier: Function from images to (probabilities, features).
         search: Function from images to distances and indices of their nearest training images.
 
     Returns:
-        dict of `grid` (digit, images and their places among all) and, if asked for, `misread` (images, asked, read,
+        dict of `grid` (class, images and their places among all) and, if asked for, `misread` (images, asked, read,
         places) and `nearest` (images, their nearest training images, distances, places).
     """
-    first = [(int(digit), np.flatnonzero(labels == digit)[:SHOWN]) for digit in np.unique(labels)]
-    shown: dict[str, Any] = {"grid": [(digit, images[places], places.tolist()) for digit, places in first]}
+    first = [(int(label), np.flatnonzero(labels == label)[:SHOWN]) for label in np.unique(labels)]
+    shown: dict[str, Any] = {"grid": [(label, images[places], places.tolist()) for label, places in first]}
     if "accuracy" in groups:
         read = classifier(images)[0].argmax(axis=1)
         wrong = np.flatnonzero(read != labels)[:MISREAD]
         shown["misread"] = (images[wrong], labels[wrong].tolist(), read[wrong].tolist(), wrong.tolist())
     if "memorisation" in groups:
         own, theirs, distance = closest_pairs(search, images, count=len(images))
-        closest = np.sort(np.unique(labels[own], return_index=True)[1])  # of each digit
+        closest = np.sort(np.unique(labels[own], return_index=True)[1])  # of each class
         own, theirs, distance = own[closest], theirs[closest], distance[closest]
         shown["nearest"] = (images[own], training[theirs], distance.tolist(), own.tolist())
     return shown
 
 
 def _beside(metrics, model, test, *, real=None):
-    """dict from a name to the two values; a digit that only one side has is left out.
+    """dict from a name to the two values; a class that only one side has is left out.
 
     `real` are the real images to measure, the test images unless given.
     """

@@ -1,13 +1,12 @@
 """What a reader needs to reproduce a report: command, seeds, data, judges, machine, versions."""
 
-import json
 import os
 import pathlib
 import platform
 import time
 
-from keras_ddpm import files, presets
-from keras_ddpm.evaluation.judges import classifier, digit_clip
+from keras_ddpm import presets
+from keras_ddpm.evaluation.judges import digit_clip
 from keras_ddpm.evaluation.sources import Source
 
 DIGIT_CLIP_NOTE = (
@@ -25,31 +24,38 @@ DEFAULTS = {
     "cas": False,
     "clip": "digit",
     "dataset": "mnist",
+    "judge": None,
 }
 """Arguments that a command need not repeat."""
+OF_DIGITS = ("mnist", "digits_8x8", "colour_mnist")
+"""Data sets whose classes a reader calls digits."""
 
 
-def describe(source: Source, *, n: int, training: int, evaluator: str | None, settings: dict) -> dict:
+def describe(source: Source, *, n: int, training: int, judge: dict, evaluator: str | None, settings: dict) -> dict:
     """The facts of a report.
 
     Args:
         source: What was evaluated.
         n: Number of images.
         training: Number of training images.
+        judge: The notes of the classifier, see `judges.folder`.
         evaluator: The name of the CLIP; None if there was none.
         settings: The arguments of `evaluate`, without the source.
 
     Returns:
-        dict of texts: title, lead, judges, clip, command; `rows` is a dict of more; `first_seed` is the first
-        image's, None for given images.
+        dict of texts: title, lead, judges, clip, command, and noun, what a class is called; `rows` is a dict of more;
+        `first_seed` is the first image's, None for given images.
     """
-    dataset, seed, drawn = settings["dataset"], settings["seed"], source.build is not None
-    shards = {} if source.data_set is None else _shards(source.data_set, n)
-    judges = [f"Classifier: {_classifier()}."]
+    dataset, shipped = settings["dataset"] or judge["dataset"], settings["judge"] is None
+    seed, drawn = settings["seed"], source.build is not None
+    shards = {} if source.data_set is None else _shards(source.data_set, n, judge)
+    judges = [f"Classifier: {_classifier(judge, shipped=shipped)}."]
+    labels = "as in the real test images" if drawn else "as given with the images"
+    noun = "digit" if shipped or judge["dataset"] in OF_DIGITS else "class"
     if evaluator:
         judges.append(f"CLIP: {evaluator}{', not OpenAI’s' if evaluator == digit_clip.NAME else ''}.")
     rows = {
-        "digits": "as in the real test images" if drawn else "as given with the images",
+        {"digit": "digits", "class": "classes"}[noun]: labels,
         "seeds": f"{seed} to {seed + n - 1}" if drawn else f"{seed}, for the choice of images",
         "real images": f"{dataset}: the first {n} of the test split; both are compared with the first {n} of the "
         f"training split, and copies are searched for among all {training} of it",
@@ -65,12 +71,13 @@ def describe(source: Source, *, n: int, training: int, evaluator: str | None, se
         "judges": " ".join(judges),
         "clip": "" if not evaluator else DIGIT_CLIP_NOTE if evaluator == digit_clip.NAME else OPENAI_NOTE,
         "command": _command(source, settings),
+        "noun": noun,
         "first_seed": seed if drawn else None,
         "rows": rows,
     }
 
 
-def _shards(data_set, n):
+def _shards(data_set, n, judge):
     """What was counted over all images, and how they were chosen."""
     counted = (
         f"accuracy, confidence, confusion, pixels and the second Fréchet distance over all {len(data_set)} images; "
@@ -78,7 +85,7 @@ def _shards(data_set, n):
     )
     settings, removed = data_set.settings, data_set.content["removed"]
     chosen = ", ".join(f"{count} removed by {name}" for name, count in removed.items())
-    if settings["judge_weights"] == files.sha256(classifier.SHIPPED):
+    if settings["judge_weights"] == judge["weights_sha256"]:
         chosen += ". The classifier that measures here chose them too, so its figures flatter"
     return {"shards": f"{counted}.", **({"filters": f"{chosen}."} if chosen else {})}
 
@@ -94,9 +101,12 @@ def _command(source, settings):
     return " ".join(["python -m keras_ddpm evaluate", *source_flags, *flags])
 
 
-def _classifier():
-    facts = json.loads(classifier.SHIPPED.with_name("classifier.json").read_text())
-    return f"{facts['arch']}, shipped, {100 * facts['test_accuracy']:.2f} % of the MNIST test images right"
+def _classifier(judge, *, shipped):
+    right = f"{100 * judge['test_accuracy']:.2f} %"
+    if shipped:
+        return f"{judge['arch']}, shipped, {right} of the MNIST test images right"
+    mark = judge["weights_sha256"][:12]
+    return f"{judge['arch']}, trained on {judge['dataset']}, {right} of its test images right, weights {mark}"
 
 
 def processor() -> str:

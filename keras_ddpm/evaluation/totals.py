@@ -1,6 +1,6 @@
 """Figures over all images of a data set in shards, in one pass and in memory that does not grow with their number.
 
-Of each batch remain: how often digit i was read as j, the sum of the judge's confidence, a histogram of grey levels,
+Of each batch remain: how often class i was read as j, the sum of the judge's confidence, a histogram of grey levels,
 and the moments of the features, from which the Fréchet distance follows. Batches (n_b, m_b, S_b) are merged by
 
     n' = n + n_b,    d = m_b - m,    m' = m + d n_b / n',    S' = S + S_b + d d^T n n_b / n'
@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from keras_ddpm.evaluation.arrays import NUM_CLASSES
-from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
+from keras_ddpm.evaluation.judges.classifier import Judge, load_classifier
 from keras_ddpm.evaluation.metrics import Pair
 from keras_ddpm.evaluation.metrics.frechet import gaussian_frechet
 
@@ -49,17 +48,17 @@ class Totals:
     """What is kept of all images.
 
     Args:
-        classifier: Function from images to (probabilities, features); the shipped classifier if None.
+        judge: What knows the images; None: the shipped one, which knows MNIST.
     """
 
-    def __init__(self, classifier: Classifier | None = None):
-        self.classifier = classifier or load_classifier()
-        self.confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), "int64")
+    def __init__(self, judge: Judge | None = None):
+        self.judge = judge or load_classifier()
+        self.confusion = np.zeros((self.judge.kind.num_classes,) * 2, "int64")
         self.confidence, self.levels, self.moments = 0.0, np.zeros(256, "int64"), Moments()
 
     def add(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Count a batch: uint8 (B, 28, 28, 1) and int (B,)."""
-        probabilities, features = self.classifier(images)
+        """Count a batch: uint8 (B, H, W, C) and int (B,)."""
+        probabilities, features = self.judge(images)
         np.add.at(self.confusion, (labels, probabilities.argmax(axis=1)), 1)
         self.confidence += float(probabilities.max(axis=1).sum(dtype="float64"))
         self.levels += np.bincount(images.reshape(-1), minlength=256)
@@ -70,8 +69,8 @@ class Totals:
         asked, right = self.confusion.sum(axis=1), self.confusion.diagonal()
         yield "accuracy", float(right.sum() / asked.sum())
         yield "confidence", self.confidence / int(asked.sum())
-        for digit in np.flatnonzero(asked):
-            yield f"accuracy/{digit}", float(right[digit] / asked[digit])
+        for label in np.flatnonzero(asked):
+            yield f"accuracy/{label}", float(right[label] / asked[label])
 
     def pixels(self) -> Iterator[tuple[str, float]]:
         """Yields what `metrics.pixels` does, of all images."""
@@ -84,22 +83,29 @@ class Totals:
 
 
 def read(
-    batches: Iterable, total: int, *, sample: int, seed: int, advance: Callable[[int], object] | None = None
+    batches: Iterable,
+    total: int,
+    *,
+    sample: int,
+    seed: int,
+    judge: Judge | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> tuple[Totals, np.ndarray, np.ndarray]:
     """One pass over all images.
 
     Args:
-        batches: Of (images, labels, ...), uint8 (B, 28, 28, 1) and int (B,).
+        batches: Of (images, labels, ...), uint8 (B, H, W, C) and int (B,).
         total: Number of all images.
         sample: How many of them to keep, chosen at random.
         seed: Seed of the choice.
+        judge: See `Totals`.
         advance: Called with the number of images after each batch; None for nothing.
 
     Returns:
-        The totals, and the sample: images uint8 (sample, 28, 28, 1) and labels int (sample,), in their order.
+        The totals, and the sample: images uint8 (sample, H, W, C) and labels int (sample,), in their order.
     """
     chosen = np.sort(np.random.default_rng(seed).choice(total, sample, replace=False))
-    totals, images, labels, start = Totals(), [], [], 0
+    totals, images, labels, start = Totals(judge), [], [], 0
     for x, y, *_ in batches:
         totals.add(x, y)
         low, high = np.searchsorted(chosen, [start, start + len(x)])
@@ -129,14 +135,14 @@ def figures(totals: Totals, groups: tuple[str, ...], *, test: Pair, training: Pa
     found |= dict(totals.pixels()) if "pixels" in groups else {}
     values = {name: {"model": value, "real": beside[name]["real"]} for name, value in found.items() if name in beside}
     if "fid" in groups:
-        reference = _moments(training[0], totals.classifier)
-        real = _moments(test[0], totals.classifier).frechet(reference)
+        reference = _moments(training[0], totals.judge)
+        real = _moments(test[0], totals.judge).frechet(reference)
         values["frechet_distance_all"] = {"model": totals.moments.frechet(reference), "real": real}
     return values
 
 
-def _moments(images, classifier):
+def _moments(images, judge):
     moments = Moments()
     for start in range(0, len(images), ROWS):
-        moments.add(classifier(images[start : start + ROWS])[1])
+        moments.add(judge(images[start : start + ROWS])[1])
     return moments

@@ -12,6 +12,7 @@ import keras_ddpm
 from keras_ddpm import data, presets, samplers
 from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.evaluation.arrays import Kind
 from keras_ddpm.sampling_request import MAX_SEED, w_of_class
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.formats import FORMATS
@@ -19,7 +20,6 @@ from keras_ddpm.shards.storage import Bucket, Folder, open_folder
 from keras_ddpm.synthesis import filters
 from keras_ddpm.synthesis.plan import MOST, MOST_SHARDS, Plan, check_proportions
 
-DIGITS = ((28, 28, 1), 10)  # what the judge and the search for copies know
 MOST_ROWS = 256  # of a batch, as in the generator
 
 
@@ -59,9 +59,9 @@ def synthesize(
         seed: Of the first image; the others follow.
         batch: Images of one call of the generator, 1 ... 256. Part of what the bytes depend on.
         runtime: None for Keras, or "litert", "onnx", "openvino"; see `sample`.
-        min_confidence: Keep images whose digit has at least this probability, in (0, 1]; digits only.
-        judge: Weights file of the classifier that says so, written by train_classifier; None: the shipped one.
-        min_distance: Keep images at least this far, root mean square in (0, 1], from every training image; digits only.
+        min_confidence: Keep images whose class has at least this probability, in (0, 1].
+        judge: Folder of the judge that says so, written by `keras-ddpm judge`; None: the shipped one, for MNIST.
+        min_distance: Keep images at least this far, root mean square in (0, 1], from every training image.
         beam_options: Apache Beam's own, such as ["--runner=DataflowRunner", "--project=..."].
 
     Returns:
@@ -132,10 +132,10 @@ def plan(
     sampling = presets.with_sampling(config, w=w, sampler=sampler, steps=steps).sampling
     schedule = Diffusion.from_names(**vars(config.diffusion)).schedule
     samplers.times_of(choose(samplers.SAMPLERS, sampling.sampler, "sampler"), sampling.steps, schedule)
-    filtered = min_confidence is not None or min_distance is not None
     _check_filters(min_confidence, judge, min_distance)
-    if filtered and (tuple(image_shape), num_classes) != DIGITS:
-        raise ValueError(f"The filters know digits of 28 x 28 x 1. Received: {image_shape}, {num_classes} classes")
+    chosen_by = None
+    if min_confidence is not None:
+        chosen_by = filters.weights_of(judge, Kind(tuple(image_shape), num_classes))
     if not presets.weights_file(preset).is_file():
         raise FileNotFoundError(f"There are no weights yet: {str(presets.weights_file(preset))!r}")
     if min_distance is not None:
@@ -161,7 +161,7 @@ def plan(
         runtime=runtime,
         min_confidence=min_confidence,
         judge=None if judge is None else str(judge),
-        judge_weights=None if min_confidence is None else filters.weights_of(judge),
+        judge_weights=chosen_by,
         min_distance=min_distance,
         dataset=config.data.dataset,
     )

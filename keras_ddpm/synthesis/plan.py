@@ -42,8 +42,8 @@ class Plan:
         seed: The first.
         batch: Images of every call of the generator. The last of a shard is filled up, so that there is one shape.
         runtime: None for Keras, or one of `runtimes.ENGINES`.
-        min_confidence: The judge's smallest probability of an image's digit; None for no such filter.
-        judge, judge_weights: Weights file of the judge, None for the shipped one, and its SHA-256.
+        min_confidence: The judge's smallest probability of an image's class; None for no such filter.
+        judge, judge_weights: Folder of the judge, None for the shipped one, and the SHA-256 of its weights.
         min_distance: Smallest distance from the nearest training image; None for no such filter.
         dataset: The training images.
     """

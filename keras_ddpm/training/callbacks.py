@@ -34,7 +34,8 @@ def for_run(
         List of callbacks, and the `ResumableState`, which is among them if the process writes or resumes.
 
     Raises:
-        ValueError: if the configuration's `w` is neither one number nor one for each class.
+        ValueError: if the configuration's `w` is neither one number nor one for each class, or the judge of its
+            evaluations knows other images.
     """
     w = w_of_class(config.sampling.w, generator.network.num_classes)
     training = config.training
@@ -56,8 +57,11 @@ def for_run(
     ]
     if training.evaluate_every:
         from keras_ddpm.evaluation.callback import EvaluateDuringTraining
+        from keras_ddpm.evaluation.sources import check_kind
 
-        logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, every=training.evaluate_every))
+        settings = {"every": training.evaluate_every, "judge": training.judge}
+        logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, **settings))
+        check_kind(generator.network.image_shape, generator.network.num_classes, logs[0].kind)
     if training.grid_every:
         logs.append(SampleGrid(generator, w, out / "grids", every=training.grid_every))
     return [*run, *map(alone, logs), alone(state)], state

@@ -113,6 +113,30 @@ def test_a_preset_that_does_not_exist_is_an_error_before_the_page_opens():
         Local(["nothing"])
 
 
+class Patches:
+    """A source of colour images of 12 x 20, each of one colour, which keeps what it was asked to restore."""
+
+    def sample(self, preset, digit, w, seed, steps):
+        return np.array([np.full((12, 20, 3), (10, 20, 30 + label), "uint8") for label in digit])
+
+    def restore(self, preset, image, mask, digit, seed):
+        self.asked = image, mask
+        return np.where(mask[None, ..., None], 255, image)
+
+
+def test_colours_are_painted_over_and_restored():
+    source = Patches()
+    image, large = actions.canvas(source, "patches", 4, "3")
+    assert image.shape == (12, 20, 3) and large.shape == (280, 280, 3) and large[-1, -1].tolist() == [10, 20, 34]
+    layer = np.zeros((280, 280, 4), "uint8")
+    layer[140:] = (178, 60, 50, 255)
+    damaged, sheet, words = actions.restore(source, "patches", image, {"layers": [layer]}, "4", 1, "5")
+    np.testing.assert_array_equal(source.asked[1], np.arange(12)[:, None].repeat(20, axis=1) >= 6)
+    assert words.startswith("Seed 5, 50 % painted over, ")
+    assert damaged[0, 0].tolist() == [10, 20, 34] and damaged[-1, 0].tolist() == [178, 60, 50]
+    assert sheet.shape[-1] == 3 and sheet[-1, 0].tolist() == [255, 255, 255]
+
+
 class FakeClient:
     """A server with images of one grey level that stands for the seed."""
 

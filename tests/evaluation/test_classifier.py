@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from keras_ddpm.data.augmentation import distort, draw_affine
+from keras_ddpm.evaluation.judges import folder
 from keras_ddpm.evaluation.judges.classifier import (
     ARCHITECTURES,
     SHIPPED,
-    DigitClassifier,
+    Judge,
     build_network,
     load_classifier,
 )
 from keras_ddpm.evaluation.judges.memoize import memoize
-from keras_ddpm.evaluation.judges.train_classifier import save, train_classifier
+from keras_ddpm.evaluation.judges.train_classifier import train_classifier
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 
 
@@ -32,14 +33,14 @@ def test_the_shipped_classifier_is_right_on_995_of_1000_real_digits(mnist):
 
 
 def test_the_shipped_weights_are_under_2_mb_and_say_where_they_come_from():
-    assert SHIPPED.stat().st_size < 2e6
-    facts = json.loads(SHIPPED.with_name("classifier.json").read_text())
+    assert (SHIPPED / folder.WEIGHTS).stat().st_size < 2e6
+    facts = json.loads((SHIPPED / folder.NOTES).read_text())
     assert facts["test_accuracy"] >= 0.995
     assert "train_classifier" in facts["command"]
 
 
 def test_what_an_image_is_does_not_depend_on_its_batch():
-    classifier = DigitClassifier(build_network())
+    classifier = Judge(build_network())
     images = random_images(7)
     whole, parts = classifier(images, batch_size=7), classifier(images, batch_size=3)
     for a, b in zip(whole, parts, strict=True):
@@ -48,7 +49,7 @@ def test_what_an_image_is_does_not_depend_on_its_batch():
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_an_architecture_ends_in_features_and_ten_probabilities(arch):
-    probabilities, features = DigitClassifier(build_network(arch))(random_images(3), batch_size=3)
+    probabilities, features = Judge(build_network(arch))(random_images(3), batch_size=3)
     assert probabilities.shape == (3, 10)
     assert features.ndim == 2 and features.shape[1] <= 128
 
@@ -59,8 +60,8 @@ def test_an_unknown_architecture_is_rejected_with_the_choices():
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train_classifier --arch conv3x3 --out"):
-        load_classifier(tmp_path / "none.weights.h5")
+    with pytest.raises(FileNotFoundError, match=r"Train one with: python -m keras_ddpm judge.*none"):
+        load_classifier(tmp_path / "none")
 
 
 def test_memoizing_computes_the_same_content_once():
@@ -83,9 +84,11 @@ def test_training_twice_with_one_seed_gives_the_same_weights_and_saves_them(tmp_
     first, second = (train_classifier(images, labels, arch="wide5x5", epochs=1, seed=3) for _ in range(2))
     for a, b in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    save(first, tmp_path / "x.weights.h5", notes={"seed": 3})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"seed": 3}
-    loaded = load_classifier(tmp_path / "x.weights.h5", arch="wide5x5")
+    notes = {"arch": "wide5x5", "dataset": "x", "data_sha256": "", "test_accuracy": 0.5, "seed": 3}
+    notes |= {"image_shape": [28, 28, 1], "num_classes": 10}
+    folder.write(tmp_path / "x", first.network, notes)
+    loaded = load_classifier(tmp_path / "x")
+    assert loaded.notes == notes | {"weights_sha256": loaded.notes["weights_sha256"]}
     np.testing.assert_allclose(loaded(images)[0], first(images)[0], atol=1e-6)
 
 

@@ -11,10 +11,12 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import test_readme
 
 import keras_ddpm
+from keras_ddpm.data import load
 
 ROOT = Path(__file__).parent.parent.parent
 SNIPPETS = [
@@ -22,6 +24,7 @@ SNIPPETS = [
     for path in sorted((ROOT / "docs" / "guide").glob("*.md"))
     for snippet in re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
 ]
+OTHER_DATA = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "guide" / "other_data.md").read_text(), re.S)
 NOT_RUN = {
     "git clone <this repository> && cd keras_ddpm": "there is no repository to clone; continuous integration begins so",
     "python -m keras_ddpm sample 3 --preset runs/mnist": "hours of training; test_package.py draws from a run",
@@ -43,6 +46,10 @@ NOT_RUN = {
         "needs the training above; test_dataset_attributes.py"
     ),
     "python -m keras_ddpm compare report mine": "needs the two above; test_evaluate_command.py",
+    **dict.fromkeys(
+        [line for block in OTHER_DATA for line in block.splitlines() if line],
+        "hours, or a network; test_other_data.py runs them with few images",
+    ),
 }
 """Commands that no test runs as written, and why."""
 
@@ -134,7 +141,8 @@ def test_every_command_of_the_guide_is_run_or_says_why_not(site):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_the_guides_snippets_run_as_written_and_draw_what_they_say(snippet):
+def test_the_guides_snippets_run_as_written_and_draw_what_they_say(snippet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     call = re.compile(r"^(keras_ddpm\.\w+\(.*\))  # .*?(\(\d+(?:, \d+)*\)).*$", re.M)  # with its shape
     found = {"shapes": []}
     exec(compile(call.sub(r"shapes.append(\1.shape)", snippet), "docs/guide", "exec"), found)
@@ -142,5 +150,11 @@ def test_the_guides_snippets_run_as_written_and_draw_what_they_say(snippet):
     if "drawn" in found:
         lies, stands = found["drawn"][..., 0] > 0
         assert lies[3:5].all() and stands[:, 3:5].all() and lies.sum() == stands.sum() == 16
+    elif "sets" in found:
+        squares = load("squares.npz", "test")
+        assert squares.image_shape == (16, 16, 3) and squares.num_classes == 3 and len(squares.images) == 500
+        np.testing.assert_array_equal(squares.images[:, 8, 8].argmax(axis=-1), squares.labels)
+    elif "ground_colour" in found:
+        assert (found["images"][1] == found["ground_colour"][1]).all() and found["digit_colour"].shape == (2, 3)
     else:
         assert len(found["shapes"]) >= 4

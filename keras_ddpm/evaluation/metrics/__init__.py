@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from keras_ddpm.evaluation.arrays import DIGITS, Kind
 from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
@@ -22,15 +23,23 @@ Metric = Callable[[np.ndarray, np.ndarray], Iterator[tuple[str, float]]]
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def bind(*, reference: Pair, training: np.ndarray, classifier: Classifier | None = None, search=None) -> dict:
+def bind(
+    *,
+    reference: Pair,
+    training: np.ndarray,
+    classifier: Classifier | None = None,
+    search=None,
+    kind: Kind = DIGITS,
+) -> dict:
     """Returns every inexpensive metric as a function of images and labels alone.
 
     Args:
         reference: `(images, labels)`, real, as many as will be judged: what the distances compare with.
-        training: uint8, (M, 28, 28, 1), the images the generator was trained on.
+        training: uint8, (M, H, W, C), the images the generator was trained on.
         classifier: Function from images to (probabilities, features); the shipped classifier if None. Metrics share
             its results.
         search: Function from images to their two nearest training images, see `memorisation_in_pixels`; None makes it.
+        kind: What the images are.
 
     Returns:
         dict from a group's name to its `Metric`.
@@ -40,12 +49,13 @@ def bind(*, reference: Pair, training: np.ndarray, classifier: Classifier | None
         >>> dict(metrics["accuracy"](images, labels))
     """
     classifier = memoize(classifier or load_classifier())
+    judged: dict = {"classifier": classifier, "kind": kind}
     return {
-        "accuracy": partial(accuracy, classifier=classifier),
-        "distances": partial(distances, reference=reference, classifier=classifier),
-        "manifold": partial(manifold, reference=reference, classifier=classifier),
-        "diversity": partial(diversity, classifier=classifier),
-        "memorisation": partial(memorisation, training=training, classifier=classifier),
-        "memorisation_in_pixels": partial(memorisation_in_pixels, training=training, search=search),
-        "pixels": pixels,
+        "accuracy": partial(accuracy, **judged),
+        "distances": partial(distances, reference=reference, **judged),
+        "manifold": partial(manifold, reference=reference, **judged),
+        "diversity": partial(diversity, **judged),
+        "memorisation": partial(memorisation, training=training, **judged),
+        "memorisation_in_pixels": partial(memorisation_in_pixels, training=training, search=search, kind=kind),
+        "pixels": partial(pixels, kind=kind),
     }

@@ -12,7 +12,7 @@ discrepancy under k(x, y) = (x . y / D + 1)^3 (arXiv 1801.01401, eq. 4), is unbi
 Neither looks at labels, so swapped labels change nothing; `kernel_distance_within_digit` averages the second over
 pairs of clouds with the same label.
 
-# Deviation: features come from the digit classifier instead of Inception, and the kernel mean runs over all pairs
+# Deviation: features come from the judge instead of Inception, and the kernel mean runs over all pairs
 # instead of random subsets. Values can be compared with each other, but not with published ones.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels
 from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 
 MINIMUM = 100
@@ -83,14 +83,16 @@ def distances(
     *,
     reference: tuple[np.ndarray, np.ndarray],
     classifier: Classifier | None = None,
+    kind: Kind = DIGITS,
 ) -> Iterator[tuple[str, float]]:
-    """Yields Fréchet distance, kernel distance, and kernel distance within a digit.
+    """Yields Fréchet distance, kernel distance, and kernel distance within a class.
 
     Args:
-        images: uint8, (N, 28, 28, 1), N >= 100.
+        images: uint8, (N, H, W, C), N >= 100.
         labels: int, (N,).
         reference: `(images, labels)`, real, at least 100.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
+        kind: What the images are.
 
     Returns:
         Iterator of `("frechet_distance", d^2)`, `("kernel_distance", d^2)`, `("kernel_distance_within_digit", mean)`.
@@ -98,14 +100,14 @@ def distances(
     Raises:
         ValueError: if images or labels are not as described.
     """
-    check_images(images, minimum=MINIMUM)
-    check_labels(labels, images)
-    check_images(reference[0], minimum=MINIMUM, name="reference")
-    check_labels(reference[1], reference[0], name="reference labels")
+    check_images(images, minimum=MINIMUM, kind=kind)
+    check_labels(labels, images, kind=kind)
+    check_images(reference[0], minimum=MINIMUM, name="reference", kind=kind)
+    check_labels(reference[1], reference[0], name="reference labels", kind=kind)
     classifier = classifier or load_classifier()
     (_, x), (_, y) = classifier(images), classifier(reference[0])
     yield "frechet_distance", frechet_distance(x, y)
     yield "kernel_distance", kernel_distance(x, y)
     pairs = [(x[labels == digit], y[reference[1] == digit]) for digit in np.unique(labels)]
     within = [kernel_distance(a, b) for a, b in pairs if min(len(a), len(b)) > 1]
-    yield "kernel_distance_within_digit", float(np.mean(within))
+    yield "kernel_distance_within_digit", float(np.mean(within)) if within else float("nan")

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels
 from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 
 MINIMUM = 100
@@ -64,15 +64,17 @@ def manifold(
     reference: tuple[np.ndarray, np.ndarray],
     k: int = 5,
     classifier: Classifier | None = None,
+    kind: Kind = DIGITS,
 ) -> Iterator[tuple[str, float]]:
     """Yields precision, recall, density and coverage in the classifier's features.
 
     Args:
-        images: uint8, (N, 28, 28, 1), N >= 100.
+        images: uint8, (N, H, W, C), N >= 100.
         labels: int, (N,). Checked, but not used.
         reference: `(images, labels)`, real, at least 100. All four depend on both counts: compare at equal ones.
         k: The neighbour that a ball reaches.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
+        kind: What the images are.
 
     Returns:
         Iterator of `("precision", share)`, `("recall", share)`, `("density", mean)`, `("coverage", share)`.
@@ -80,9 +82,9 @@ def manifold(
     Raises:
         ValueError: if images or labels are not as described.
     """
-    check_images(images, minimum=MINIMUM)
-    check_labels(labels, images)
-    check_images(reference[0], minimum=MINIMUM, name="reference")
+    check_images(images, minimum=MINIMUM, kind=kind)
+    check_labels(labels, images, kind=kind)
+    check_images(reference[0], minimum=MINIMUM, name="reference", kind=kind)
     classifier = classifier or load_classifier()
     values = precision_recall_density_coverage(classifier(images)[1], classifier(reference[0])[1], k=k)
     yield from zip(("precision", "recall", "density", "coverage"), values, strict=True)

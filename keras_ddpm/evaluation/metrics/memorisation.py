@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels
 from keras_ddpm.evaluation.judges.classifier import Classifier, load_classifier
 
 Search = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -37,7 +37,7 @@ def two_nearest(points: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, n
 
 
 def two_nearest_images(images: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same for uint8 images, (N, 28, 28, 1) and (M, 28, 28, 1); distances are root mean squares in [0, 1]."""
+    """The same for uint8 images, (N, H, W, C) and (M, H, W, C); distances are root mean squares in [0, 1]."""
     return search_among(training)(images)
 
 
@@ -52,7 +52,7 @@ def closest_pairs(search: Search, images: np.ndarray, *, count: int) -> tuple[np
 
     Args:
         search: Function from images to what `two_nearest_images` returns.
-        images: uint8, (N, 28, 28, 1).
+        images: uint8, (N, H, W, C).
         count: How many.
 
     Returns:
@@ -72,15 +72,21 @@ def copied(distances: np.ndarray, *, ratio: float = 1 / 3) -> np.ndarray:
 
 
 def memorisation_in_pixels(
-    images: np.ndarray, labels: np.ndarray, *, training: np.ndarray, search: Search | None = None
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    training: np.ndarray,
+    search: Search | None = None,
+    kind: Kind = DIGITS,
 ) -> Iterator[tuple[str, float]]:
     """Yields the distance to the nearest training image and the share memorised, in pixels.
 
     Args:
-        images: uint8, (N, 28, 28, 1).
+        images: uint8, (N, H, W, C).
         labels: int, (N,). Checked, but not used.
-        training: uint8, (M, 28, 28, 1), M >= 2: everything the generator was trained on, or copies go unnoticed.
+        training: uint8, (M, H, W, C), M >= 2: everything the generator was trained on, or copies go unnoticed.
         search: Function from images to what `two_nearest_images` returns, if the search is shared; None searches here.
+        kind: What the images are.
 
     Returns:
         Iterator of `("nearest_training_in_pixels", median)`, `("memorised_in_pixels", share)`.
@@ -88,22 +94,28 @@ def memorisation_in_pixels(
     Raises:
         ValueError: if images or labels are not as described.
     """
-    _check(images, labels, training)
+    _check(images, labels, training, kind)
     distances, _ = search(images) if search else two_nearest_images(images, training)
     yield "nearest_training_in_pixels", float(np.median(distances[:, 0]))
     yield "memorised_in_pixels", float(copied(distances).mean())
 
 
 def memorisation(
-    images: np.ndarray, labels: np.ndarray, *, training: np.ndarray, classifier: Classifier | None = None
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    training: np.ndarray,
+    classifier: Classifier | None = None,
+    kind: Kind = DIGITS,
 ) -> Iterator[tuple[str, float]]:
     """Yields the distance to the nearest training image and the share memorised, in the classifier's features.
 
     Args:
-        images: uint8, (N, 28, 28, 1).
+        images: uint8, (N, H, W, C).
         labels: int, (N,). Checked, but not used.
-        training: uint8, (M, 28, 28, 1), M >= 2.
+        training: uint8, (M, H, W, C), M >= 2.
         classifier: Function from images to (probabilities, features); the shipped classifier if None.
+        kind: What the images are.
 
     Returns:
         Iterator of `("nearest_training", median)`, `("memorised", share)`.
@@ -111,19 +123,20 @@ def memorisation(
     Raises:
         ValueError: if images or labels are not as described.
     """
-    _check(images, labels, training)
+    _check(images, labels, training, kind)
     classifier = classifier or load_classifier()
     distances, _ = two_nearest(classifier(images)[1], classifier(training)[1])
     yield "nearest_training", float(np.median(distances[:, 0]))
     yield "memorised", float(copied(distances).mean())
 
 
-def _check(images, labels, training):
-    check_images(images)
-    check_labels(labels, images)
-    check_images(training, minimum=2, name="training")
+def _check(images, labels, training, kind):
+    check_images(images, kind=kind)
+    check_labels(labels, images, kind=kind)
+    check_images(training, minimum=2, name="training", kind=kind)
 
 
 def _flat(images):
-    """Pixels as points whose Euclidean distance is the images' root mean square difference, (N, 784)."""
-    return images.reshape(len(images), -1).astype("float32") / np.float32(255 * np.sqrt(784))
+    """Pixels as points whose Euclidean distance is the images' root mean square difference, (N, H W C)."""
+    points = images.reshape(len(images), -1).astype("float32")
+    return points / np.float32(255 * np.sqrt(points.shape[1]))

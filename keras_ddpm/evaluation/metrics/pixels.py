@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels
 
 
-def pixels(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, float]]:
+def pixels(images: np.ndarray, labels: np.ndarray, *, kind: Kind = DIGITS) -> Iterator[tuple[str, float]]:
     """Yields brightness, contrast, and the shares of black, white and grey pixels.
 
     Args:
-        images: uint8, (N, 28, 28, 1).
+        images: uint8, (N, H, W, C). Of a colour image each channel counts on its own.
         labels: int, (N,). Checked, but not used.
+        kind: What the images are.
 
     Returns:
         Iterator of `("pixel_mean", m)` and `("pixel_std", s)` in [0, 1], `("black", share)`, `("white", share)`,
@@ -25,8 +26,8 @@ def pixels(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, float]
     Raises:
         ValueError: if images or labels are not as described.
     """
-    check_images(images)
-    check_labels(labels, images)
+    check_images(images, kind=kind)
+    check_labels(labels, images, kind=kind)
     black, white = float((images < 10).mean()), float((images >= 245).mean())
     yield "pixel_mean", float(images.mean() / 255)
     yield "pixel_std", float(images.std() / 255)

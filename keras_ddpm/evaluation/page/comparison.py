@@ -20,7 +20,7 @@ def rows(a: dict, b: dict) -> list[list[str]]:
         a, b: Contents of reports, as `report.json` holds them.
 
     Returns:
-        Five texts for each figure that either report has, without single digits.
+        Five texts for each figure that either report has, without single classes.
     """
     return [[row["title"], row["a"], row["b"], row["real"], row["text"]] for row in differences(a, b)]
 
@@ -32,7 +32,7 @@ def differences(a: dict, b: dict) -> list[dict[str, str]]:
         a, b: Contents of reports, as `report.json` holds them.
 
     Returns:
-        For each figure that either report has, without single digits, a dict of texts: `title`, `a`, `b`, `real`;
+        For each figure that either report has, without single classes, a dict of texts: `title`, `a`, `b`, `real`;
         `difference`, B - A; `chance`, its 95 % interval, of shares only; `mark`, what B is: "better" or "worse",
         "nearer" or "further" from the real value for figures without an interval, or nothing; `text`, in words.
     """
@@ -44,7 +44,11 @@ def _difference(name, reports, sides):
     """A row of `differences`."""
     left, right = (side.get(name, {}).get("model") for side in sides)
     real = [side[name]["real"] for side in sides if name in side]
-    row = {"title": names.title(name), "a": names.as_text(name, left), "b": names.as_text(name, right)}
+    row = {
+        "title": names.in_words_of(reports[0], names.title(name)),
+        "a": names.as_text(name, left),
+        "b": names.as_text(name, right),
+    }
     row |= {"real": " / ".join(dict.fromkeys(names.as_text(name, value) for value in real))}
     row |= {"difference": "", "chance": "", "mark": "", "text": ""}
     if left is None or right is None:
@@ -121,10 +125,11 @@ def render(a: dict, b: dict) -> str:
         summary=summary(a, b),
         reports=[("A", a["facts"]), ("B", b["facts"])],
         warnings=warnings(a, b),
-        samples=[(_samples(a).get(d), _samples(b).get(d), d) for d in map(str, range(10))],
+        noun=names.noun(a),
+        samples=[(_samples(a).get(k), _samples(b).get(k), k) for k in _labels(_samples(a) | _samples(b))],
         rows=differences(a, b),
         chance=CHANCE,
-        per_digit=_per_digit(a, b),
+        per_class=_per_class(a, b),
     )
 
 
@@ -141,17 +146,23 @@ def summary(a: dict, b: dict) -> str:
 
 
 def _samples(report):
-    """The pictures in a report, by digit; none in reports of older versions. A picture is never a link elsewhere."""
+    """The pictures in a report, by class; none in reports of older versions. A picture is never a link elsewhere."""
     return {d: image for d, image in report.get("samples", {}).items() if image.startswith("data:image/png;base64,")}
 
 
-def _per_digit(a, b):
-    """Right digits and CLIP's sharp shares, digit by digit, as far as both reports have them."""
+def _labels(names_of_labels):
+    """The classes among some names, in their order."""
+    return sorted((name for name in names_of_labels if name.isdecimal()), key=int)
+
+
+def _per_class(a, b):
+    """Right classes and CLIP's sharp shares, class by class, as far as both reports have them."""
     sections = []
-    keys = [f"accuracy/{d}" for d in range(10) if all(f"accuracy/{d}" in r["figures"] for r in (a, b))]
+    keys = [key.rpartition("/")[2] for key in a["figures"] if key.startswith("accuracy/") and key in b["figures"]]
     if keys:
-        found = [_difference(key, (a, b), (a["figures"], b["figures"])) | {"title": key[-1]} for key in keys]
-        sections.append({"title": "Right digit, digit by digit", "rows": found})
+        sides = a["figures"], b["figures"]
+        found = [_difference(f"accuracy/{key}", (a, b), sides) | {"title": key} for key in _labels(keys)]
+        sections.append({"title": names.in_words_of(a, "Right digit, digit by digit"), "rows": found})
     if all("clip" in r for r in (a, b)):
         clips = [r["clip"] for r in (a, b)]
         keys = [f"sharp/{d}" for d in range(10) if all(f"sharp/{d}" in clip["model"] for clip in clips)]

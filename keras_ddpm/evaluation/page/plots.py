@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 
 import numpy as np
 from matplotlib import rc_context
@@ -11,11 +12,13 @@ from keras_ddpm.data.pictures import grid
 from keras_ddpm.evaluation.page.original_report import RECOGNITION
 
 MODEL, REAL, CLAIM = "#1f5fa8", "#8a8a8a", "#e8b34a"
+MOST_NAMED = 10  # classes in a legend
+SIDE = 28  # of smaller images a pixel becomes several
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "keras_ddpm", "font.family": "sans-serif", "font.size": 10}
 
 
 def curves_plot(section: dict, *, x_label: str, claim: str | None = None) -> str:
-    """Accuracy, and F1 of each digit, along the process.
+    """Accuracy, and F1 of each class, along the process.
 
     Args:
         section: One of the values of `measure.recognition_section`.
@@ -28,12 +31,13 @@ def curves_plot(section: dict, *, x_label: str, claim: str | None = None) -> str
     figure, axes = _panel()
     if claim:
         axes.axvspan(*RECOGNITION[claim], color=CLAIM, alpha=0.35, lw=0, label="the original report's claim")
-    f1 = np.array(section["f1"], dtype="float64")  # (S, 10)
+    f1 = np.array(section["f1"], dtype="float64")  # (S, K)
     marker = "o" if len(f1) == 1 else ""  # of a single step there is no line
-    for digit, color in enumerate(_digit_colours()):
-        axes.plot(section["progress"], f1[:, digit], color=color, lw=0.9, marker=marker, label=f"F1 of {digit}")
+    for label, color in zip(range(f1.shape[1]), itertools.cycle(_class_colours())):
+        shown = f"F1 of {label}" if f1.shape[1] <= MOST_NAMED else "_nolegend_"
+        axes.plot(section["progress"], f1[:, label], color=color, lw=0.9, marker=marker, label=shown)
     axes.plot(section["progress"], section["accuracy"], color="black", lw=2.2, marker=marker, label="accuracy, all")
-    axes.axhline(0.1, color="0.6", lw=0.8, ls=":")
+    axes.axhline(1 / f1.shape[1], color="0.6", lw=0.8, ls=":")
     axes.set(xlabel=x_label, ylabel="accuracy, F1", xlim=(0, 1), ylim=(-0.02, 1.02))
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return _svg(figure)
@@ -97,7 +101,8 @@ def png_grid(images: np.ndarray, *, columns: int) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(grid(images, columns=columns)).save(file, format="PNG")
+    scale = max(1, SIDE // max(images.shape[1:3]))
+    Image.fromarray(grid(images, columns=columns, scale=scale)).save(file, format="PNG")
     return file.getvalue()
 
 
@@ -115,7 +120,7 @@ def _panel(*, height=3.6):
     return figure, axes
 
 
-def _digit_colours():
+def _class_colours():
     import matplotlib
 
     return matplotlib.colormaps["tab10"].colors

@@ -5,6 +5,7 @@ import pathlib
 
 import jinja2
 
+from keras_ddpm.evaluation import figures as names
 from keras_ddpm.evaluation.page import sections
 from keras_ddpm.evaluation.page.verdict import allowed, verdict
 
@@ -41,11 +42,12 @@ def render(content: dict, pictures: dict) -> str:
         "health": sections.health(content),
         "facts": content["facts"],
     }
-    beside = {"verdict": verdict(content), "allowed": allowed(content)}
+    beside: dict = {"verdict": verdict(content), "allowed": allowed(content)}
     shown = [name for name, value in values.items() if value is not None]
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in content["seconds"].items())
-    title = content["facts"]["title"]
-    return fill("report.html.j2", title=title, titles=TITLES, sections=shown, seconds=seconds, **beside, **values)
+    beside |= {"title": content["facts"]["title"], "noun": names.noun(content)}
+    beside |= {"titles": {name: names.in_words_of(content, title) for name, title in TITLES.items()}}
+    return fill("report.html.j2", sections=shown, seconds=seconds, **beside, **values)
 
 
 def fill(template: str, **values) -> str:

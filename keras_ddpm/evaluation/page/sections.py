@@ -11,16 +11,16 @@ CLIP_KINDS = ("photo", "blurry", "clear", "sharp", "zero_shot")
 
 
 def samples(content: dict, pictures: dict) -> list[dict]:
-    """A row of images for each digit, with their seeds, and a row of real ones."""
+    """A row of images for each class, with their seeds, and a row of real ones."""
     real = pictures.get("real", {})
     return [
         {
-            "digit": digit,
+            "digit": label,
             "image": _grid(images, columns=COLUMNS),
             "names": [_name(content, place, short=True) for place in places],
-            "real": _grid(real[digit], columns=COLUMNS) if digit in real else None,
+            "real": _grid(real[label], columns=COLUMNS) if label in real else None,
         }
-        for digit, images, places in pictures["grid"]
+        for label, images, places in pictures["grid"]
     ]
 
 
@@ -34,13 +34,13 @@ def digits(content: dict, pictures: dict) -> dict | None:
     if "confusion" not in content:
         return None
     rows = []
-    for digit, counts in enumerate(content["confusion"]):
-        accuracy = content["figures"].get(f"accuracy/{digit}", {})
+    for label, counts in enumerate(content["confusion"]):
+        accuracy = content["figures"].get(f"accuracy/{label}", {})
         model, real = (names.as_text("accuracy", accuracy.get(side)) for side in ("model", "real"))
         n = sum(counts)
         ends = chance.wilson(accuracy["model"], n) if n and accuracy else None
-        cells = [_cell(count, count / max(n, 1), right=i == digit) for i, count in enumerate(counts)]
-        rows.append({"digit": digit, "model": model, "ends": _ends(ends), "real": real, "cells": cells})
+        cells = [_cell(count, count / max(n, 1), right=i == label) for i, count in enumerate(counts)]
+        rows.append({"digit": label, "model": model, "ends": _ends(ends), "real": real, "cells": cells})
     misread = [
         {"image": _grid(image[None], columns=1), "asked": asked, "read": read, "name": _name(content, place)}
         for image, asked, read, place in zip(*pictures["misread"], strict=True)
@@ -98,7 +98,7 @@ def clip(content: dict) -> dict | None:
 
 
 def recognition(content: dict) -> dict | None:
-    """Curves along the process, and where digits are gone or readable."""
+    """Curves along the process, and where classes are gone or readable."""
     if "recognition" not in content:
         return None
     curves, claimed = content["recognition"], original_report.claims(content)
@@ -112,11 +112,11 @@ def recognition(content: dict) -> dict | None:
         svg = plots.curves_plot(curves[name], x_label=x_label, claim=claim if claimed else None)
         shown.append({"title": title, "image": plots.data_uri(svg, "svg+xml")})
     rows = []
-    for key in ("", *(f"/{digit}" for digit in range(10))):
+    for key in ("", *(f"/{label}" for label in range(len(curves["forward"]["f1"][0])))):
         found = [_progress(curves[name]["values"].get(f"{kind}{key}")) for name, (_, _, kind) in plotted.items()]
         claims = [_interval(original_report.RECOGNITION.get(f"{kind}{key}")) for kind in ("gone_at", "readable_at")]
         rows.append([key.strip("/") or "all", *found, *(claims if claimed else ())])
-    head = ["digit", "gone", "readable: x_t", "readable: x_0"]
+    head = [names.noun(content), "gone", "readable: x_t", "readable: x_0"]
     head += ["original report: gone", "original report: readable"] if claimed else []
     return {"plots": shown, "head": head, "rows": rows, "claimed": claimed}
 
@@ -150,7 +150,8 @@ def _figures(content, wanted):
     """Title, note, and both values with their intervals, of those wanted figures that exist; None if there are none."""
     figures, rows = names.all_figures(content), []
     for name in (name for name in wanted if name in figures):
-        row = {"title": names.title(name), "note": names.FIGURES[name][2]}
+        texts = {"title": names.title(name), "note": names.FIGURES[name][2]}
+        row = {key: names.in_words_of(content, text) for key, text in texts.items()}
         for side, n in (("model", chance.images_counted(content, name)), ("real", content["n"])):
             share = chance.share_of(name, figures[name][side])
             counted = chance.images_counted(content, name) is not None and share is not None

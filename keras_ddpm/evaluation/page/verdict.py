@@ -1,4 +1,4 @@
-"""A report in one line: in what its images are worse than real digits by more than chance, and in what they are not."""
+"""A report in one line: in what its images are worse than real ones by more than chance, and in what they are not."""
 
 from keras_ddpm.evaluation import figures as names
 from keras_ddpm.evaluation.page import chance
@@ -26,13 +26,15 @@ def verdict(report: dict) -> tuple[bool, str] | None:
         if (shares := _shares(report, name)) is None:
             continue
         model, real, n = shares
-        values = f"{names.title(name).lower()} {names.as_text(name, model)}, real {names.as_text(name, real)}"
+        aspect, title = (names.in_words_of(report, text) for text in (aspect, names.title(name).lower()))
+        values = f"{title} {names.as_text(name, model)}, real {names.as_text(name, real)}"
         if chance.beyond(chance.difference(real, report["n"], model, n)) == side:
             worse.append(f"{aspect} ({values})")
         else:
             alike.append(aspect)
-    parts = [f"worse than real digits in {', '.join(worse)}"] if worse else []
-    parts += [f"like real digits, as far as {report['n']} images tell, in {', '.join(alike)}"] if alike else []
+    real_ones = "real digits" if names.noun(report) == "digit" else "real images"
+    parts = [f"worse than {real_ones} in {', '.join(worse)}"] if worse else []
+    parts += [f"like {real_ones}, as far as {report['n']} images tell, in {', '.join(alike)}"] if alike else []
     sick = bool(report.get("health", {}).get("diagnosis"))
     parts += ["the sampling chain has numerical problems"] if sick else []
     line = "; ".join(parts)
@@ -40,7 +42,7 @@ def verdict(report: dict) -> tuple[bool, str] | None:
 
 
 def allowed(report: dict) -> str | None:
-    """What the number of images allows to say of right digits; None if they were not counted."""
+    """What the number of images allows to say of right classes; None if they were not counted."""
     if (shares := _shares(report, "accuracy")) is None:
         return None
     share, _, n = shares
