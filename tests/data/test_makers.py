@@ -87,7 +87,14 @@ def test_colour_mnist_is_mnist_in_colour(mnist):
     test = data.load("colour_mnist", "test")
     np.testing.assert_array_equal(test.labels, mnist["test"][1])
     assert test.image_shape == (32, 32, 3) and test.num_classes == 10
-    np.testing.assert_array_equal(test.images[:300], colour_mnist.colour(mnist["test"][0][:300], split="test").images)
+    made = colour_mnist.colour(mnist["test"][0][:300], split="test")
+    np.testing.assert_array_equal(test.images[:300], made.images)
+    named = data.load("colour_mnist", "test", attributes=("ground_blue", "digit_red")).labels
+    assert set(named) == {"label", "ground_blue", "digit_red"}
+    np.testing.assert_allclose(named["ground_blue"][:300], made.ground_colour[:, 2] / 255, atol=1e-6)
+    np.testing.assert_allclose(named["digit_red"][:300], made.digit_colour[:, 0] / 255, atol=1e-6)
+    with pytest.raises(ValueError, match=r"`attributes` must be measured ones, or of 'colour_mnist'.*\['hue'\]"):
+        data.load("colour_mnist", "test", attributes=("hue",))
 
 
 def test_a_fingerprint_is_of_the_images_and_labels_whatever_their_order():
