@@ -1,6 +1,7 @@
 """Training throughput: the bare train step and `fit`, with and without XLA, in float32 and bfloat16.
 
 python -m benchmarks.training
+python -m benchmarks.training --configs diffusion consistency mnist_fast    # the stages of configs/mnist_fast.py
 
 `fit` adds the data queue, the metrics and the callbacks to the bare step, which gets one batch again and again.
 """
@@ -14,21 +15,23 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from configs import mnist, report
+from configs import mnist, mnist_fast, report
 from keras_ddpm.cli.run import run
-from keras_ddpm.config import Config
+from keras_ddpm.config import Config, choose
 from keras_ddpm.data.batches import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.presets import build_network
 from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.training.objectives import make_model
 
-CONFIGS = {"mnist": mnist.get_config, "report": report.get_config}
+CONFIGS = {config.name: config for config in (mnist.get_config(), report.get_config(), *mnist_fast.get_config())}
 WARM_UP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    configs: tuple[str, ...] = tuple(CONFIGS)
+    configs: tuple[str, ...] = ("mnist", "report")
+    """Names of configurations, or of a recipe's stages."""
     precisions: tuple[str, ...] = ("float32", "mixed_bfloat16")
     steps: int = 20
     """Steps that are measured, after a few that compile and warm up."""
@@ -48,9 +51,9 @@ class Clock(keras.callbacks.Callback):
 def build(config: Config, *, precision: str, xla: bool) -> DDPM:
     """A compiled model with fresh weights."""
     network = build_network(config, (28, 28, 1), 10, dtype=precision)
-    model = DDPM(network, Diffusion.from_names(**vars(config.diffusion)))
-    model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=xla)
-    return model
+    training = dataclasses.replace(config.training, precision=precision, jit="on" if xla else "off")
+    config = dataclasses.replace(config, training=training)
+    return make_model(network, Diffusion.from_names(**vars(config.diffusion)), config, steps=1_000)
 
 
 def batches(count: int, batch_size: int) -> Batches:
@@ -84,7 +87,7 @@ def seconds_of_step(model: DDPM, data: Batches, *, xla: bool) -> float | None:
 
 def row(name: str, precision: str, xla: bool, steps: int, batch_size: int) -> None:
     """Print one line of the table."""
-    model, data = build(CONFIGS[name](), precision=precision, xla=xla), batches(WARM_UP + steps, batch_size)
+    model, data = build(CONFIGS[name], precision=precision, xla=xla), batches(WARM_UP + steps, batch_size)
     fit, bare = seconds_of_fit(model, data), seconds_of_step(model, data, xla=xla)
     rates = " | ".join("–" if seconds is None else f"{batch_size / seconds:.0f}" for seconds in (bare, fit))
     print(f"| {name} | {precision} | {'on' if xla else 'off'} | {rates} | {machine.peak_memory():.1f} |", flush=True)
@@ -96,6 +99,7 @@ def main() -> None:
     print("| configuration | precision | XLA | bare step, images/s | fit, images/s | peak memory GiB |")
     print("|---|---|---|---|---|---|", flush=True)
     for name in arguments.configs:
+        choose(CONFIGS, name, "configs")
         for precision in arguments.precisions:
             for xla in (False, True):  # each in a process of its own, whose peak is its own
                 settings = (name, precision, xla, arguments.steps, arguments.batch_size)

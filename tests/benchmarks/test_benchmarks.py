@@ -91,7 +91,7 @@ def test_sampling_is_measured_for_each_batch_size(small_preset):
 @pytest.mark.slow
 def test_training_is_measured_as_a_bare_step_and_in_fit():
     model, batches = (
-        training.build(training.CONFIGS["report"](), precision="float32", xla=False),
+        training.build(training.CONFIGS["report"], precision="float32", xla=False),
         training.batches(8, 4),
     )
     before = model.network.get_weights()[0].copy()
