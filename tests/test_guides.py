@@ -97,15 +97,19 @@ def test_a_small_step_up_the_gradient_raises_clips_score(mnist):
 
 def test_a_guided_generator_is_another_that_can_be_saved(small_preset, tmp_path):
     given = {"digit": np.array([3, 7]), "w": 2.0, "seed": np.array([1, 2])}
-    plain = presets.load_preset(small_preset, steps=3)
-    guided = presets.load_preset(small_preset, steps=3, guide="clip", guide_scale=5.0)
+    plain = presets.load_preset(small_preset)  # five steps: a loop in the graph, not five copies
+    guided = presets.load_preset(small_preset, guide="clip", guide_scale=5.0)
     images = guided.images(**given).astype(int)
     assert np.abs(images - plain.images(**given)).max() > 5
     again = Generator.from_config(guided.get_config())
     again.network.set_weights(guided.network.get_weights())
     assert np.abs(again.images(**given).astype(int) - images).max() <= 1
-    unmoved = presets.load_preset(small_preset, steps=3, guide="clip", guide_scale=0.0)
-    np.testing.assert_array_equal(unmoved.images(**given), plain.images(**given))
+
+
+def test_a_scale_of_0_turns_a_presets_guide_off(small_preset):
+    given = {"preset": small_preset, "digit": [3, 7], "w": 2.0, "seed": [1, 2]}
+    plain = keras_ddpm.sample(**given)
+    np.testing.assert_array_equal(keras_ddpm.sample(**given, guide="clip", guide_scale=0.0), plain)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def drawn(monkeypatch, tmp_path):
     """The PNG's shape in images, for a command with images of one grey level that stands for the digit."""
 
     def sample(digit, w, *, seed, progress, **settings):
-        return np.broadcast_to(np.asarray(digit, "uint8")[:, None, None], (len(digit), 28, 28))
+        images = np.broadcast_to(np.asarray(digit, "uint8")[:, None, None], (len(digit), 28, 28))
+        return (images, np.asarray(seed)) if settings["return_seeds"] else images
 
     def drawn(arguments):
         main(f"sample {arguments} --scale 1 --out {tmp_path / 'a.png'}".split())

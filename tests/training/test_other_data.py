@@ -40,7 +40,7 @@ def few(mnist, monkeypatch):
 
     def make(split):
         images, labels = (array[:400] for array in mnist[split])
-        return colour_mnist.colour(images, split=split).images, labels, 10
+        return colour_mnist.colour(images, split=split).images, labels, 10, {}
 
     monkeypatch.setitem(datasets.MADE, "colour_mnist", make)
 
