@@ -92,7 +92,7 @@ def main():
     arguments = tyro.cli(Arguments, description=__doc__)
     folder = versions.find(arguments.model_base_path)
     settings, cores = metadata.read(folder), len(os.sched_getaffinity(0))
-    print(f"{machine.describe()}; {settings['name']}, {settings['steps']} steps")
+    print(f"{machine.describe()}; {settings['name']}, {settings['steps']} step{'s' * (settings['steps'] > 1)}")
     print("| rows | images/s | a core | ms a batch |\n|---|---|---|---|", flush=True)
     measured = {}
     samples = {len(inputs["digit"]): inputs for name, inputs in warmup.requests(settings) if name == "sample"}
