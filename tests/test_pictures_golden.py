@@ -1,7 +1,8 @@
 """A picture is a law: what a seed draws from a released preset does not change, whatever becomes of the code.
 
-golden/pictures.npz holds what version 0.1 of this library drew, a key an array uint8 (10, 28, 28): preset/sampler/steps
-with the digits, seeds and w below, or preset/own with the preset's own settings.
+golden/pictures.npz holds what this library drew when a preset came, a key an array uint8 (10, 28, 28):
+preset/sampler/steps with the digits, seeds and w below, or preset/own with the preset's own settings, and perhaps other
+steps.
 """
 
 import pathlib
@@ -14,14 +15,15 @@ import keras_ddpm
 PICTURES = np.load(pathlib.Path(__file__).parent / "golden" / "pictures.npz")
 DIGITS, WS = np.arange(10), np.resize([0.0, 1.0, 1.5, 3.0, 7.0], 10)
 SEEDS = np.array([0, 1, 2, 3, 4, 5, 2**31, 2**40 + 1, 2**62, 2**63 - 1])
-QUICK = [name for name in PICTURES if name.endswith("own")]
+QUICK = [name for name in PICTURES if "/own" in name]
 
 
 def drawn(name):
     preset, sampler, *steps = name.split("/")
+    count = int(steps[0]) if steps else None
     if sampler == "own":
-        return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset)
-    return keras_ddpm.sample(DIGITS, WS, seed=SEEDS, preset=preset, sampler=sampler, steps=int(steps[0]))
+        return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset, steps=count)
+    return keras_ddpm.sample(DIGITS, WS, seed=SEEDS, preset=preset, sampler=sampler, steps=count)
 
 
 def assert_same(name):
