@@ -60,7 +60,8 @@ def test_outside_the_levels_and_at_scale_0_nothing_moves(x_t):
     wrapped = guidance.toward(gaussian, score, DIFFUSION, levels=(0.5, 2.0))
     for level, moves in ((0.3, False), (1.0, True), (3.0, False)):
         t = np.float32(np.arctan(level) * 2 / np.pi)  # of the cosine schedule, nearly
-        assert np.array_equal(wrapped(x_t, t), gaussian(x_t, t)) is not moves, level
+        farthest = np.abs(np.asarray(wrapped(x_t, t)) - np.asarray(gaussian(x_t, t))).max()
+        assert farthest > 1e3 if moves else farthest < 1e-6, level
     assert guidance.toward(gaussian, score, DIFFUSION, scale=0.0) is gaussian
 
 
