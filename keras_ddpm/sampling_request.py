@@ -135,6 +135,11 @@ def in_words(w: Any) -> str:
     return " ".join(f"{value:g}" for value in np.atleast_1d(w))
 
 
+def steps_in_words(count: int) -> str:
+    """A number of steps as text."""
+    return "1 step" if count == 1 else f"{count} steps"
+
+
 def fresh_seeds(shape) -> np.ndarray:
     """Seeds that were never used: int64 of the given shape, 0 ... 2^63 - 1."""
     return np.asarray(np.random.default_rng().integers(0, MAX_SEED, size=shape, endpoint=True))

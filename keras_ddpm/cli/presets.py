@@ -9,11 +9,11 @@ class Presets:
 
     def run(self) -> None:
         from keras_ddpm import presets
-        from keras_ddpm.sampling_request import in_words
+        from keras_ddpm.sampling_request import in_words, steps_in_words
 
         for name in presets.names():
             config, image_shape, num_classes = presets.read_config(name)
             s = config.sampling
             shape = " x ".join(map(str, image_shape))
             classes = ", ".join([f"{num_classes} classes", *config.data.attributes])
-            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {s.steps} steps")
+            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {steps_in_words(s.steps)}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_ddpm.data.pictures import grid, write_gif
 from keras_ddpm.demo.sources import Source
-from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds
+from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds, steps_in_words
 
 MAX_IMAGES = 16
 MAX_STEPS = 100
@@ -61,10 +61,10 @@ def film(source: Source, preset: str, digit: int, w: str, seed: str, steps: str)
     start = time.perf_counter()
     states = source.film(preset, int(digit), strength, first, calls)
     seconds = time.perf_counter() - start
-    text = f"Noise becomes a {digit} in {len(states) - 1} steps, seed {first}"
+    text = f"Noise becomes a {digit} in {steps_in_words(len(states) - 1)}, seed {first}"
     picture = base64.b64encode(gif(states)).decode()
     html = f'<img class="film" width="{SIDE}" height="{SIDE}" alt="{text}" src="data:image/gif;base64,{picture}">'
-    return html, f"{len(states) - 1} steps, seed {first}, {in_words(seconds)}"
+    return html, f"{steps_in_words(len(states) - 1)}, seed {first}, {in_words(seconds)}"
 
 
 def canvas(source: Source, preset: str, digit: int, seed: str) -> tuple[np.ndarray, np.ndarray]:

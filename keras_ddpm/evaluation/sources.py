@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels, read_images
-from keras_ddpm.sampling_request import check_request, in_words
+from keras_ddpm.sampling_request import check_request, in_words, steps_in_words
 from keras_ddpm.shards.dataset import ShardedImages
 
 DEFAULT_N = 1_000
@@ -142,7 +142,7 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
         python=repr(str(source)),
         flags=f"--preset {source}" if shipped else f"--run {source}",
         w=sampling.w,
-        sampling=f"{sampling.sampler}, {sampling.steps} steps, w = {in_words(sampling.w)}",
+        sampling=f"{sampling.sampler}, {steps_in_words(sampling.steps)}, w = {in_words(sampling.w)}",
         build=lambda: presets.load_preset(source, **given),
     )
 
@@ -156,7 +156,7 @@ def _of_generator(generator, given, *, seed, n, kind):
         title="A generator",
         python="generator",
         w=given["w"],
-        sampling=f"{len(generator.times)} steps, w = {in_words(given['w'])}",
+        sampling=f"{steps_in_words(len(generator.times))}, w = {in_words(given['w'])}",
         build=lambda: generator,
     )
 
