@@ -72,9 +72,13 @@ def draw(generator, labels, run, seed):
 def report(name, calls, images, labels, *, reference, classifier):
     """Print one line of the table."""
     values = figures(images, labels, reference=reference[:2], classifier=classifier)
-    cells = [f"{values['accuracy']:.2%}", f"{values['worst']:.1%} ({values['worst_digit']})"]
-    cells += [f"{values[figure]:.3f}" for figure in FIGURES]
-    print("| " + " | ".join([name, str(calls), *cells]) + " |", flush=True)
+    print("| " + " | ".join([name, str(calls), *cells(values)]) + " |", flush=True)
+
+
+def cells(values):
+    """What `figures` returns, as the cells of a row."""
+    digits = [f"{values['accuracy']:.2%}", f"{values['worst']:.1%} ({values['worst_digit']})"]
+    return [*digits, *(f"{values[figure]:.3f}" for figure in FIGURES)]
 
 
 def figures(images, labels, *, reference, classifier):

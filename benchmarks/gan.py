@@ -152,9 +152,7 @@ def latency(generator) -> float:
 
 def row(name, weights, milliseconds, found):
     """Print one line of the table."""
-    cells = [f"{found['accuracy']:.2%}", f"{found['worst']:.1%} ({found['worst_digit']})"]
-    cells += [f"{found[figure]:.3f}" for figure in few_step.FIGURES]
-    print("| " + " | ".join([name, weights, milliseconds, *cells]) + " |", flush=True)
+    print("| " + " | ".join([name, weights, milliseconds, *few_step.cells(found)]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ own, one after the other, on all cores, with random weights in theirs: the time 
 """
 
 import dataclasses
+import functools
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
+from benchmarks.sampling import rate
 from keras_ddpm.cli.run import run
 
 T, STEPS, CLASSES, SHAPE = 1_000, 20, 10, (28, 28, 1)
@@ -67,13 +69,16 @@ def ours(sender, preset, arguments) -> None:
 
     generator = presets.load_preset(preset)
     w = w_of_class(presets.read_config(preset)[0].sampling.w, CLASSES)
-    rates = [sample_rate(lambda n: _draw(generator, w, n), batch, arguments.seconds) for batch in arguments.batches]
+    rates = [
+        rate(functools.partial(_draw, generator, w, batch), batch, at_least=arguments.seconds)
+        for batch in arguments.batches
+    ]
     model = DDPM(generator.network, generator.diffusion)
     model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
     step, (images, labels) = tf.function(model.train_step), _batch(arguments.training_batch)
     batch = tf.constant(images), tf.constant(labels)
-    rate = train_rate(lambda: float(step(batch)["loss"]), arguments)
-    sender.send((f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, rate, *rates))
+    trained = train_rate(lambda: float(step(batch)["loss"]), arguments)
+    sender.send((f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, trained, *rates))
 
 
 def theirs(sender, size, arguments) -> None:
@@ -81,7 +86,10 @@ def theirs(sender, size, arguments) -> None:
     import torch
 
     network = min((unet(width) for width in range(8, 97, 8)), key=lambda net: abs(_size(net) - size))
-    rates = [sample_rate(lambda n: _denoise(network, n), batch, arguments.seconds) for batch in arguments.batches]
+    rates = [
+        rate(functools.partial(_denoise, network, batch), batch, at_least=arguments.seconds)
+        for batch in arguments.batches
+    ]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     images, labels = _batch(arguments.training_batch)
     x_0, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels).long()
@@ -98,8 +106,8 @@ def theirs(sender, size, arguments) -> None:
         return loss.item()
 
     network.train()
-    rate = train_rate(step, arguments)
-    sender.send(("diffusers, UNet2DModel", _size(network), STEPS, rate, *rates))
+    trained = train_rate(step, arguments)
+    sender.send(("diffusers, UNet2DModel", _size(network), STEPS, trained, *rates))
 
 
 def unet(width: int):
@@ -127,16 +135,6 @@ def train_rate(step: Callable, arguments) -> float:
         step()
         times.append(time.perf_counter() - start)
     return arguments.training_batch / float(np.median(times[3:]))
-
-
-def sample_rate(draw: Callable, batch: int, at_least: float) -> float:
-    """Images/s of a batch size, after a first call that compiles."""
-    draw(batch)
-    drawn, start = 0, time.perf_counter()
-    while not drawn or time.perf_counter() - start < at_least:
-        draw(batch)
-        drawn += batch
-    return drawn / (time.perf_counter() - start)
 
 
 def _draw(generator, w, n):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tyro
@@ -57,6 +58,11 @@ def images_per_second(generator, w, batch: int, *, at_least: float) -> float:
     def draw():
         generator.sample(digit, strength, np.arange(batch))
 
+    return rate(draw, batch, at_least=at_least)
+
+
+def rate(draw: Callable[[], object], batch: int, *, at_least: float) -> float:
+    """Images/s of a function that draws a batch, after a first call that compiles."""
     draw()
     drawn, start = 0, time.perf_counter()
     while not drawn or time.perf_counter() - start < at_least:

@@ -173,9 +173,7 @@ def toward(
         return x_0 + scale * sigma_t**2 / alpha_t * gradient
 
     def moved_where_it_matters(x_t, t):
-        alpha_t, sigma_t = diffusion.schedule(ops.convert_to_tensor(t, "float32"))
-        inside = ops.logical_and(low * alpha_t <= sigma_t, sigma_t <= high * alpha_t)
-        return ops.cond(ops.all(inside), lambda: moved(x_t, t), lambda: denoise(x_t, t))
+        return ops.cond(ops.all(_inside(t, levels, diffusion)), lambda: moved(x_t, t), lambda: denoise(x_t, t))
 
     return moved_where_it_matters
 
@@ -204,11 +202,16 @@ def within(interval: tuple[float, float] | None, diffusion: Diffusion) -> Callab
         raise ValueError(f"`guidance_interval` must be (low, high) with 0 <= low < high. Received: {interval}")
 
     def strength(w, t):
-        alpha_t, sigma_t = diffusion.schedule(ops.convert_to_tensor(t, "float32"))  # like t
-        inside = ops.logical_and(low * alpha_t <= sigma_t, sigma_t / high <= alpha_t)  # `high` may be infinite
-        return ops.where(inside, w, ops.minimum(w, 1.0))
+        return ops.where(_inside(t, interval, diffusion), w, ops.minimum(w, 1.0))
 
     return strength
+
+
+def _inside(t, levels, diffusion):
+    """Whether the noise level of each time lies in an interval: like t."""
+    low, high = levels
+    alpha_t, sigma_t = diffusion.schedule(ops.convert_to_tensor(t, "float32"))
+    return ops.logical_and(low * alpha_t <= sigma_t, sigma_t / high <= alpha_t)  # `high` may be infinite
 
 
 def _where_it_matters(plain, guided, strength, w):

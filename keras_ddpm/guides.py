@@ -61,8 +61,10 @@ def load(name: str, image_shape, num_classes: int) -> Callable:
     Raises:
         ValueError: for an unknown guide, or other images than it knows.
     """
+    from keras_ddpm.evaluation.arrays import DIGITS
+
     guide = choose(GUIDES, name, "guide")
-    if (tuple(image_shape), num_classes) != ((28, 28, 1), 10):
+    if (tuple(image_shape), num_classes) != DIGITS:
         raise ValueError(
             f"`guide` {name!r} knows digits of 28 x 28 pixels. Received: {num_classes} classes of {tuple(image_shape)}"
         )

@@ -28,7 +28,7 @@ Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def check(best_of: Any, judge: Any, image_shape, num_classes: int) -> None:
-    """Raise for what cannot be chosen by.
+    """Raise unless `best_of` and `judge` can be used for these images.
 
     Args:
         best_of: Candidates for each picture, 1 ... 1,000.
@@ -39,6 +39,8 @@ def check(best_of: Any, judge: Any, image_shape, num_classes: int) -> None:
         ValueError: for a number that is out of range, an unknown judge, or one of other images.
         FileNotFoundError: for a folder without a judge.
     """
+    from keras_ddpm.evaluation.arrays import DIGITS
+
     if isinstance(best_of, bool) or not isinstance(best_of, int | np.integer) or not 1 <= best_of <= MOST:
         raise ValueError(f"`best_of` must be an integer in 1..{MOST}. Received: {best_of!r:.60}")
     if callable(judge):
@@ -49,7 +51,7 @@ def check(best_of: Any, judge: Any, image_shape, num_classes: int) -> None:
         return
     if _is_folder(judge):
         _check_folder(judge, image_shape, num_classes)
-    elif (tuple(image_shape), num_classes) != ((28, 28, 1), 10):
+    elif (tuple(image_shape), num_classes) != DIGITS:
         raise ValueError(
             f"`judge` {judge!r} knows digits of 28 x 28 pixels: give a judge's folder, or a function, for other "
             f"images. Received: {num_classes} classes of {tuple(image_shape)}"

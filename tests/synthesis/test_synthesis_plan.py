@@ -1,4 +1,4 @@
-"""The plan: each image follows from its place, the classes have exact counts, and what cannot be is named first."""
+"""The plan: an image depends on its place alone, class counts are exact, and bad arguments are errors at once."""
 
 import dataclasses
 import pathlib
