@@ -22,7 +22,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from . import tls
-from .grpc_services import CALLS, CALLS_PER_PLACE, MAX_REQUEST, GrpcServices
+from .grpc_services import CALLS, CALLS_PER_PLACE, LAST_CALL, MAX_REQUEST, GrpcServices
 from .http_server import HEADERS, IDLE, MAX_CONNECTIONS, HttpServer
 from .options import Options
 from .rest import Rest
@@ -135,12 +135,15 @@ class LocalServer:
             raise ValueError(f"cannot listen at {where}: {error}") from error
 
     async def _stop_grpc(self):
-        """As soon as no call is left that counts; health's streams would never end by themselves."""
+        """As soon as no call is left that counts; health's streams would never end by themselves.
+
+        A moment more lets the last answers leave: gRPC cancels a call whose status is on its way, too.
+        """
         stopping = asyncio.ensure_future(self._grpc.stop(self._options.timeout))
         idle = asyncio.ensure_future(self._services.stop())
         await asyncio.wait([stopping, idle], return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-        await self._grpc.stop(0)
+        await self._grpc.stop(LAST_CALL)
         await stopping
 
     async def _first_version(self):
