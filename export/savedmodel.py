@@ -53,8 +53,9 @@ def export(
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
         raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")
-    if config.sampling.guide is not None:
-        raise ValueError(f"`guide` must be None: an export has one network. Received: {config.sampling.guide!r}")
+    for name in ("guide", "weak"):
+        if (other := getattr(config.sampling, name)) is not None:
+            raise ValueError(f"`{name}` must be None: an export has one network. Received: {other!r}")
     found, out = metadata.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
     newest = versions.newest(out) if if_changed else None
     if newest and metadata.read(newest) == found and manifest.is_intact(newest):

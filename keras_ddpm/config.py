@@ -86,8 +86,9 @@ class DiffusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    objective: Literal["diffusion", "consistency", "adversarial"] = "diffusion"
-    """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md)."""
+    objective: Literal["diffusion", "consistency", "adversarial", "perceptual", "diffusion_gan"] = "diffusion"
+    """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md).
+    perceptual: tune it by the distance in its own features. diffusion_gan: diffusion with a discriminator beside."""
     init: str | None = None
     """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
     epochs: int = 18
@@ -112,6 +113,10 @@ class TrainingConfig:
     """Probability of dropping an attribute, each on its own, so that any of them may be left out of what is asked."""
     times: Literal["uniform", "logit_normal"] = "uniform"
     """Distribution of the times that are trained on."""
+    curriculum: Literal["none", "low_noise_first", "high_noise_first"] = "none"
+    """Noise levels to begin with; all of them are seen from the middle of the run."""
+    adversarial_weight: float = 0.01
+    """Weight of the discriminator beside the squared error, for the objective diffusion_gan."""
     ema_decay: float = 0.9995
     """Decay of the average of the weights; 0 keeps none."""
     validation_noise: Literal["fixed", "fresh"] = "fixed"
@@ -176,8 +181,10 @@ class SamplingConfig:
     """Steps of the sampler."""
     w: float | tuple[float, ...] = 1.5
     """Guidance: one for all classes, or one for each."""
-    guidance: Literal["classifier_free", "none"] = "classifier_free"
-    """none: the conditional prediction, whatever w is."""
+    guidance: Literal["classifier_free", "autoguidance", "none"] = "classifier_free"
+    """autoguidance: away from a weaker network, `weak`. none: the conditional prediction, whatever w is."""
+    weak: str | None = None
+    """Preset or folder of autoguidance's weaker network; or a folder in the preset's own."""
     guidance_interval: tuple[float, float] | None = (0.7, 2.5)
     """Noise levels sigma_t / alpha_t between which to guide; None for all."""
     guide: Literal["clip"] | None = None

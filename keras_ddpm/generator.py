@@ -88,10 +88,14 @@ class Generator(keras.Model):
 
         Raises:
             ValueError: for an unknown sampler, guidance, guide or threshold (the error lists the choices); for a guide
-                of other images.
+                or a weaker network of other images.
         """
         chosen = config.choose(guidance.GUIDANCES, sampling.guidance, "guidance")
-        if sampling.guidance_interval is not None and chosen is guidance.classifier_free:
+        if sampling.guidance == "autoguidance":
+            from keras_ddpm.presets import load_weak
+
+            chosen = functools.partial(chosen, weak=load_weak(sampling, network, diffusion))
+        if sampling.guidance_interval is not None and sampling.guidance != "none":
             chosen = functools.partial(chosen, interval=sampling.guidance_interval)
         if sampling.guide is not None:
             from keras_ddpm import guides

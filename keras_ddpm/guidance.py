@@ -253,10 +253,10 @@ def unlimited(denoise: Denoiser) -> Denoiser:
     return denoise
 
 
-GUIDANCES = {"classifier_free": classifier_free, "none": unguided}
+GUIDANCES: dict[str, Callable] = {"classifier_free": classifier_free, "autoguidance": autoguidance, "none": unguided}
 THRESHOLDS = {"static": clip, "dynamic": dynamic_threshold, "none": unlimited}
 
-register(*GUIDANCES.values(), autoguidance, by_score, *THRESHOLDS.values())
+register(*GUIDANCES.values(), by_score, *THRESHOLDS.values())
 
 
 def _batch(condition):

@@ -116,6 +116,8 @@ def load_preset(preset="mnist", **sampling) -> "Generator":
     from keras_ddpm.generator import Generator
 
     config = with_sampling(read_config(preset)[0], **sampling)
+    if config.sampling.weak is not None and (inside := find(preset) / config.sampling.weak / "config.json").is_file():
+        config = with_sampling(config, weak=str(inside.parent))
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     return Generator.from_names(load_network(preset), diffusion, config.sampling)
 
@@ -137,6 +139,35 @@ def load_network(preset="mnist") -> "UNet":
     network = build_network(*read_config(preset), dtype="float32")
     read_weights(network, weights_file(preset))
     return network
+
+
+def load_weak(sampling: Any, network: Any, diffusion: Any) -> "UNet":
+    """The weaker network of a `SamplingConfig` with autoguidance.
+
+    Raises:
+        ValueError: if none is named, a guide is named too, or it has other images, conditions, times or another
+            prediction than the network that it guides.
+    """
+    if sampling.weak is None or sampling.guide is not None:
+        raise ValueError(
+            "Autoguidance needs a weaker network, `weak`, and no `guide`. "
+            f"Received: {sampling.weak!r}, {sampling.guide!r}"
+        )
+    from keras_ddpm.diffusion import Diffusion
+
+    weak = load_network(sampling.weak)
+    theirs = Diffusion.from_names(**vars(read_config(sampling.weak)[0].diffusion))
+    same = (weak.image_shape, weak.conditions, theirs.get_config()) == (
+        tuple(network.image_shape),
+        network.conditions,
+        diffusion.get_config(),
+    )
+    if not same:
+        raise ValueError(
+            f"`weak` must have the images, conditions and diffusion of the network that it guides. "
+            f"Received: {sampling.weak!r}"
+        )
+    return weak
 
 
 def with_sampling(config: Any, **sampling) -> configuration.Config:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shutil
 
 import keras
 import numpy as np
@@ -14,7 +15,8 @@ from keras_ddpm.data import to_uint8
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.unet import UNet
-from keras_ddpm.presets import load_preset
+from keras_ddpm.presets import load_network, load_preset
+from keras_ddpm.weights import write_weights
 
 pytestmark = pytest.mark.neutral
 N = 7
@@ -155,6 +157,35 @@ def test_autoguidance_by_the_network_itself_is_no_guidance(generator):
     ours = Generator(generator.network, generator.diffusion, steps=5, guidance=auto)
     none = Generator(generator.network, generator.diffusion, steps=5, guidance=guidance.unguided)
     np.testing.assert_allclose(sampled(ours), sampled(none), atol=1e-4)
+
+
+def test_a_preset_may_name_the_weaker_network_in_a_folder_of_its_own(small_preset, generator, tmp_path):
+    folder = shutil.copytree(small_preset, tmp_path / "strong")
+    shutil.copytree(small_preset, folder / "weak")
+    settings = {"guidance": "autoguidance", "guidance_interval": None}
+    weak = load_network(folder / "weak")
+    randomise(weak)
+    write_weights(weak, folder / "weak" / "network.weights.h5")
+    auto = functools.partial(guidance.autoguidance, weak=weak)
+    expected = Generator(generator.network, generator.diffusion, steps=5, guidance=auto)
+    for name in ("weak", str(folder / "weak")):
+        loaded = load_preset(folder, **settings, weak=name)
+        np.testing.assert_allclose(sampled(loaded), sampled(expected), atol=1e-5)
+    assert np.abs(sampled(loaded) - sampled(generator)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({}, "Autoguidance needs a weaker network, `weak`, and no `guide`. Received: None, None"),
+        ({"weak": "nowhere"}, "`preset` must be one of .* Received: 'nowhere'"),
+        ({"weak": "mnist"}, "`weak` must have the images, conditions and diffusion of the network that it guides"),
+        ({"weak": "mnist", "guide": "clip"}, "and no `guide`. Received: 'mnist', 'clip'"),
+    ],
+)
+def test_a_network_that_cannot_guide_is_named(small_preset, settings, message):
+    with pytest.raises(ValueError, match=message):
+        load_preset(small_preset, guidance="autoguidance", **settings)
 
 
 def test_other_conditions_are_asked_for_by_their_name():

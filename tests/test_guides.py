@@ -133,4 +133,6 @@ def test_a_guide_of_digits_refuses_other_images_and_an_export_any_guide(small_pr
 
     with pytest.raises(ValueError, match="`guide` must be None: an export has one network"):
         export(small_preset, tmp_path / "model", sampling={"guide": "clip"})
+    with pytest.raises(ValueError, match="`weak` must be None: an export has one network"):
+        export(small_preset, tmp_path / "model", sampling={"guidance": "autoguidance", "weak": str(small_preset)})
     assert not (tmp_path / "model").exists()

@@ -160,6 +160,22 @@ class UNet(keras.Model):
         self.built = True
 
     def call(self, x_t: Tensor, t: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
+        h, skips, e = self._down(x_t, t, condition, training)
+        for blocks, grow in zip(reversed(self.up), reversed(self.grow)):
+            H, W = skips[-1].shape[1:3]
+            h = ops.repeat(ops.repeat(h, 2, axis=1), 2, axis=2)[:, :H, :W, :]
+            h = grow(h)
+            for block in blocks:
+                h = self.block(block, ops.concatenate([h, skips.pop()], axis=-1), e, training)
+        h = self.head(self.act(self.norm_out(h)))  # (B, H / patch, W / patch, C patch^2)
+        return self.unfold(h)
+
+    def features(self, x_t: Tensor, t: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """What the bottleneck makes of an image: (B, h, w, widths[-1]), of which each level has halved h and w."""
+        return self._down(x_t, t, condition, None)[0]
+
+    def _down(self, x_t, t, condition, training):
+        """The bottleneck's features, the skips, and the embedding that enters the blocks."""
         if set(condition) != set(self.conditions):
             raise ValueError(f"`condition` must hold {sorted(self.conditions)}. Received: {sorted(condition)}")
         embedded = [getattr(self, f"embed_{name}")(condition[name]) for name in self.conditions]  # (B, D) each
@@ -178,14 +194,7 @@ class UNet(keras.Model):
             h = h + embeddings[name][:, None, None, :]
         for block in self.bottleneck:
             h = self.block(block, h, e, training)
-        for blocks, grow in zip(reversed(self.up), reversed(self.grow)):
-            H, W = skips[-1].shape[1:3]
-            h = ops.repeat(ops.repeat(h, 2, axis=1), 2, axis=2)[:, :H, :W, :]
-            h = grow(h)
-            for block in blocks:
-                h = self.block(block, ops.concatenate([h, skips.pop()], axis=-1), e, training)
-        h = self.head(self.act(self.norm_out(h)))  # (B, H / patch, W / patch, C patch^2)
-        return self.unfold(h)
+        return h, skips, e
 
     def block(self, block_and_attention, h: Tensor, e: Tensor, training: bool | None) -> Tensor:
         block, attend = block_and_attention

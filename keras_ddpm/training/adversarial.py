@@ -72,7 +72,7 @@ class AdversarialTuning(DDPM):
         p_uncond=0.0,
         **kwargs,
     ):
-        super().__init__(network, diffusion, p_uncond=p_uncond, **kwargs)
+        super().__init__(network, diffusion, p_uncond=p_uncond, steps=steps, **kwargs)
         if set(self.conditions) != {"label"} or self.conditions["label"].num_classes < 2:
             raise ValueError("Adversarial tuning needs a network whose only condition is a label of 2 classes or more")
         if min(gamma, mismatch, renoised, noised, anchor) < 0 or renoised + noised > 1:
@@ -81,7 +81,7 @@ class AdversarialTuning(DDPM):
                 f"at most 1. Received: {gamma}, {mismatch}, {renoised}, {noised}, {anchor}"
             )
         self.levels, self.gamma, self.mismatch, self.anchor = tuple(levels), gamma, mismatch, anchor
-        self.renoised, self.noised, self.steps = renoised, noised, steps
+        self.renoised, self.noised = renoised, noised
         self.later = np.asarray([samplers.time_of_level(a, diffusion.schedule) for a in self.levels], "float32")
         if not self.later.size:  # one call only
             self.renoised = self.noised = 0.0
@@ -152,8 +152,7 @@ class AdversarialTuning(DDPM):
         """The weight of real images under a wrong label, at this step."""
         if self.steps is None:
             return self.mismatch
-        left = 1.0 - ops.cast(self.optimizer.iterations, "float32") / float(self.steps)
-        return self.mismatch * ops.clip(2.0 * left, 0.0, 1.0)
+        return self.mismatch * ops.clip(2.0 * (1.0 - self.done()), 0.0, 1.0)
 
     def scores(self, images, label) -> Any:
         """D of images, and their features."""
@@ -178,7 +177,7 @@ class AdversarialTuning(DDPM):
         return {name: self.trackers[name].result() for name in values}
 
     def get_config(self) -> dict:
-        names = ("levels", "gamma", "mismatch", "steps", "renoised", "noised", "anchor")
+        names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -49,27 +49,26 @@ class ConsistencyTuning(DDPM):
     def __init__(
         self, network, diffusion, *, steps: int, halvings: int = 5, at_noise: float = 0.25, p_uncond=0.0, **kwargs
     ):
-        super().__init__(network, diffusion, p_uncond=p_uncond, **kwargs)
+        super().__init__(network, diffusion, p_uncond=p_uncond, steps=steps, **kwargs)
         if steps < 1 or halvings < 0 or not 0 <= at_noise <= 1:
             raise ValueError(
                 "`steps` must be at least 1, `halvings` at least 0, `at_noise` in [0, 1]. "
                 f"Received: {steps}, {halvings}, {at_noise}"
             )
-        self.steps, self.halvings, self.at_noise = steps, halvings, at_noise
+        self.halvings, self.at_noise = halvings, at_noise
         count = diffusion.levels or FINE
         self.table = np.arange(count + 1) / count  # t = 0 is the clean image
         alpha, sigma = diffusion.schedule(self.table)
         self.levels = (sigma / np.maximum(alpha, CLEAREST)).astype("float32")
 
-    def draw_t(self, B) -> Tensor:
+    def draw_t(self, B, curriculum=None) -> Tensor:
         """Times spread evenly, of which a share moves to t = 1."""
         noise = keras.random.uniform((B,), seed=self.seeds) < self.at_noise
-        return ops.where(noise, 1.0, super().draw_t(B))
+        return ops.where(noise, 1.0, super().draw_t(B, curriculum))
 
     def halved(self) -> Tensor:
         """k, by the step that the optimizer is at."""
-        done = ops.cast(self.optimizer.iterations, "float32") / self.steps
-        return ops.minimum(ops.floor(done * (self.halvings + 1)), float(self.halvings))
+        return ops.minimum(ops.floor(self.done() * (self.halvings + 1)), float(self.halvings))
 
     def earlier(self, t, k) -> Tensor:
         """The time r of each t: (B,) in (0, 1] -> (B,) in [0, 1), times of the table."""
@@ -89,8 +88,7 @@ class ConsistencyTuning(DDPM):
         return pseudo_huber(found - ops.stop_gradient(target))
 
     def get_config(self) -> dict:
-        own = {"steps": self.steps, "halvings": self.halvings, "at_noise": self.at_noise}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "halvings": self.halvings, "at_noise": self.at_noise}
 
 
 def estimate(network, diffusion, x_0, condition, t, eps, *, training=False) -> Tensor:

@@ -19,12 +19,12 @@ from keras_ddpm.networks.call import is_functional, predict
 from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.training.backends import TwoBackendModel
 from keras_ddpm.training.first_batch import check_first_batch
-from keras_ddpm.training.times import TIMES, uniform
+from keras_ddpm.training.times import CURRICULA, TIMES, uniform
 from keras_ddpm.types import Tensor
 
 QUARTERS = 4
 
-register(*TIMES.values())
+register(*TIMES.values(), *filter(None, CURRICULA.values()))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -42,6 +42,9 @@ class DDPM(TwoBackendModel):
         ema_decay: Upper limit of the average's decay, in [0, 1); 0 keeps no average. The decay of step n is
             min(ema_decay, 1 - (1 + n)^(-2/3)), so that short runs are not averaged with their beginning.
         times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
+        curriculum: Function (u (B,), share of the run that is over) -> u (B,), see `times.CURRICULA`; None: all times
+            from the beginning.
+        steps: Optimizer steps of the whole run, by which a curriculum goes.
         seed: Seed of t, eps and the dropped conditions.
 
     Call arguments:
@@ -71,6 +74,8 @@ class DDPM(TwoBackendModel):
         p_uncond: float | Mapping[str, float] = 0.1,
         ema_decay: float = 0.9995,
         times: Callable = uniform,
+        curriculum: Callable | None = None,
+        steps: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -81,12 +86,17 @@ class DDPM(TwoBackendModel):
             raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
         if set(each) != set(self.conditions):
             raise ValueError(f"`p_uncond` must hold {sorted(self.conditions)}. Received: {sorted(each)}")
+        if curriculum is not None and not steps:
+            raise ValueError(
+                f"`steps` must be the run's optimizer steps, by which `curriculum` goes. Received: {steps}"
+            )
         self.network, self.diffusion = network, diffusion
         self.p_uncond, self.ema_decay, self.times, self.seed = p_uncond, ema_decay, times, seed
+        self.curriculum, self.steps = curriculum, steps
         self.seeds = keras.random.SeedGenerator(seed)
         if not network.built:
             network.build()
-        self.ema_network = _copy(network) if ema_decay else network
+        self.ema_network = copy_network(network, "ema") if ema_decay else network
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.quarter_trackers = [keras.metrics.Mean(name=f"loss_q{q + 1}") for q in range(QUARTERS)]
         self.built = True
@@ -112,7 +122,7 @@ class DDPM(TwoBackendModel):
 
     def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
         B = ops.shape(x_0)[0]
-        t = self.draw_t(B)
+        t = self.draw_t(B, self.curriculum)
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
         condition = self.drop(as_dict(condition), B)
         return self.losses(self.network, x_0, condition, t, eps, training=training), t
@@ -141,15 +151,20 @@ class DDPM(TwoBackendModel):
         error = ops.cast(y, "float32") - self.diffusion.target(x_0, eps, t)  # (B, H, W, C)
         return self.diffusion.weight(t) * ops.mean(ops.square(error), axis=(1, 2, 3))
 
-    def draw_t(self, B) -> Tensor:
-        """B times, spread evenly over their distribution.
+    def draw_t(self, B, curriculum: Callable | None = None) -> Tensor:
+        """B times, spread evenly over their distribution, which a curriculum narrows.
 
         Deviation: DDPM draws them independently; one shared offset makes the loss far less noisy
         (Kingma et al., "Variational Diffusion Models", arXiv 2107.00630, appendix I.1).
         """
         offset = keras.random.uniform((1,), seed=self.seeds)
         u = (ops.arange(B, dtype="float32") + offset) / ops.cast(B, "float32")  # (B,) in [0, 1)
-        return self.diffusion.snap(self.times(ops.maximum(u, 1e-4)))
+        u = ops.maximum(u, 1e-4)
+        return self.diffusion.snap(self.times(curriculum(u, self.done()) if curriculum else u))
+
+    def done(self) -> Tensor:
+        """The share of the run that is over, by the step that the optimizer is at."""
+        return ops.cast(self.optimizer.iterations, "float32") / float(self.steps or 1)
 
     def update_ema(self, step: Tensor) -> None:
         """Move the average towards the weights, after optimizer step number `step`."""
@@ -200,6 +215,8 @@ class DDPM(TwoBackendModel):
             "p_uncond": dict(self.p_uncond) if isinstance(self.p_uncond, Mapping) else self.p_uncond,
             "ema_decay": self.ema_decay,
             "times": serialize(self.times),
+            "curriculum": self.curriculum and serialize(self.curriculum),
+            "steps": self.steps,
             "seed": self.seed,
             **{name: keras.saving.serialize_keras_object(value) for name, value in objects.items()},
         }
@@ -208,6 +225,7 @@ class DDPM(TwoBackendModel):
     def from_config(cls, config: dict) -> "DDPM":
         objects = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("network", "diffusion")}
         changed = {"conditions": from_values(config["conditions"]), "times": deserialize(config["times"])}
+        changed["curriculum"] = config["curriculum"] and deserialize(config["curriculum"])
         return cls(**{**config, **objects, **changed})
 
 
@@ -225,19 +243,23 @@ def _conditions(network):
         ) from error
 
 
-def _copy(network):
-    """A network of the same kind and weights, which no gradient changes."""
+def copy_network(network: keras.Model, name: str) -> keras.Model:
+    """A network of the same kind and weights, which no gradient changes.
+
+    Raises:
+        ValueError: if it cannot be copied.
+    """
     try:
         if is_functional(network):
             copy = keras.models.clone_model(network)
         else:
-            copy = type(network).from_config({**network.get_config(), "name": "ema"})
+            copy = type(network).from_config({**network.get_config(), "name": name})
             if not copy.built:
                 copy.build()
         copy.set_weights(network.get_weights())
     except Exception as error:  # whatever a user's class may raise
         raise ValueError(
-            f"`network` could not be copied for the average of its weights ({type(error).__name__}). Give "
+            f"`network` could not be copied as {name!r} ({type(error).__name__}). Give "
             f"{type(network).__name__} a get_config() that its constructor accepts and a build() without arguments, "
             "or train without an average: ema_decay=0"
         ) from error

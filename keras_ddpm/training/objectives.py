@@ -4,10 +4,14 @@ from keras_ddpm.config import choose
 from keras_ddpm.training.adversarial import AdversarialTuning
 from keras_ddpm.training.consistency import ConsistencyTuning
 from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.training.diffusion_gan import DiffusionGAN
 from keras_ddpm.training.optimizer import make_optimizer, use_xla
-from keras_ddpm.training.times import TIMES
+from keras_ddpm.training.perceptual import PerceptualTuning
+from keras_ddpm.training.times import CURRICULA, TIMES
 
 ADVERSARIAL_BETAS = (0.0, 0.95)  # the opponent moves, so old gradients mislead
+TUNING = ("consistency", "adversarial", "perceptual")
+"""Objectives that start from a trained model."""
 
 
 def make_model(network, diffusion, config, *, steps: int) -> DDPM:
@@ -27,10 +31,12 @@ def make_model(network, diffusion, config, *, steps: int) -> DDPM:
         "p_uncond": _p_uncond(config),
         "ema_decay": training.ema_decay,
         "times": choose(TIMES, training.times, "times"),
+        "curriculum": choose(CURRICULA, training.curriculum, "curriculum"),
+        "steps": steps,
         "seed": training.seed,
     }
-    model = choose(OBJECTIVES, training.objective, "objective")(network, diffusion, config, steps, common)
-    betas = ADVERSARIAL_BETAS if training.objective == "adversarial" else (0.9, 0.999)
+    model = choose(OBJECTIVES, training.objective, "objective")(network, diffusion, config, common)
+    betas = ADVERSARIAL_BETAS if isinstance(model, AdversarialTuning) else (0.9, 0.999)
     model.compile(optimizer=make_optimizer(training, steps, betas=betas), jit_compile=use_xla(training.jit))
     return model
 
@@ -42,19 +48,34 @@ def _p_uncond(config):
     return each if attributes else training.p_uncond
 
 
-def _diffusion(network, diffusion, config, steps, common):
+def _diffusion(network, diffusion, config, common):
     return DDPM(network, diffusion, **common)
 
 
-def _consistency(network, diffusion, config, steps, common):
-    ours = config.few_step
-    return ConsistencyTuning(network, diffusion, steps=steps, halvings=ours.halvings, at_noise=ours.at_noise, **common)
+def _perceptual(network, diffusion, config, common):
+    return PerceptualTuning(network, diffusion, **common)
 
 
-def _adversarial(network, diffusion, config, steps, common):
+def _consistency(network, diffusion, config, common):
     ours = config.few_step
+    return ConsistencyTuning(network, diffusion, halvings=ours.halvings, at_noise=ours.at_noise, **common)
+
+
+def _adversarial(network, diffusion, config, common):
     names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
-    return AdversarialTuning(network, diffusion, steps=steps, **{n: getattr(ours, n) for n in names}, **common)
+    return AdversarialTuning(network, diffusion, **{n: getattr(config.few_step, n) for n in names}, **common)
 
 
-OBJECTIVES = {"diffusion": _diffusion, "consistency": _consistency, "adversarial": _adversarial}
+def _diffusion_gan(network, diffusion, config, common):
+    ours, weight = config.few_step, config.training.adversarial_weight
+    given = {"gamma": ours.gamma, "mismatch": ours.mismatch, "adversarial_weight": weight}
+    return DiffusionGAN(network, diffusion, **given, **common)
+
+
+OBJECTIVES = {
+    "diffusion": _diffusion,
+    "perceptual": _perceptual,
+    "consistency": _consistency,
+    "adversarial": _adversarial,
+    "diffusion_gan": _diffusion_gan,
+}

@@ -15,7 +15,7 @@ from keras_ddpm.generator import Generator
 from keras_ddpm.training import callbacks, speed
 from keras_ddpm.training.distribution import agreement, cluster
 from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Together
-from keras_ddpm.training.objectives import make_model
+from keras_ddpm.training.objectives import TUNING, make_model
 from keras_ddpm.training.progress import progress
 from keras_ddpm.training.validation import VALIDATION
 from keras_ddpm.weights import read_weights
@@ -49,7 +49,7 @@ def train(
             Only the first process writes.
 
     Returns:
-        `Generator` with the averaged weights of the best validation loss; few-step objectives keep the last ones.
+        `Generator` with the averaged weights of the best validation loss; tuning and diffusion_gan keep the last ones.
 
     Raises:
         ValueError: before any work is done, for a configuration or data that cannot be trained with.
@@ -91,7 +91,7 @@ def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
 def _train(config, out, *, placement, init, data, validation, num_classes, resume, recipe=None):
     training, processes = config.training, placement.processes
     with processes.preparing():
-        if training.objective != "diffusion" and init is None:
+        if training.objective in TUNING and init is None:
             raise ValueError(
                 f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
             )

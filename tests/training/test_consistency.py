@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import randomise
-from test_ddpm import DIFFUSION, JAX, fit, new_network, toy_data
+from test_ddpm import DIFFUSION, JAX, TWO_LEVELS, fit, new_network, toy_data
 from test_ddpm import new_model as diffusion_model
 
 from keras_ddpm import samplers, schedules
@@ -15,9 +15,9 @@ from keras_ddpm.training.consistency import ConsistencyTuning, pseudo_huber
 pytestmark = pytest.mark.neutral
 
 
-def new_model(*, diffusion=DIFFUSION, steps=30, seed=0, learning_rate=1e-3, **settings):
+def new_model(*, diffusion=DIFFUSION, steps=30, seed=0, learning_rate=1e-3, network=None, **settings):
     keras.utils.set_random_seed(seed)
-    model = ConsistencyTuning(new_network(), diffusion, steps=steps, seed=seed, **settings)
+    model = ConsistencyTuning(new_network(**network or {}), diffusion, steps=steps, seed=seed, **settings)
     model.compile(optimizer=keras.optimizers.AdamW(learning_rate, global_clipnorm=1.0), jit_compile=JAX)
     return model
 
@@ -127,9 +127,9 @@ def test_one_call_draws_an_image_where_diffusion_draws_the_mean():
     def batches():
         return Batches(images[rows], (rows // 2).astype("int32"), batch_size=32)
 
-    start = diffusion_model(learning_rate=5e-3, p_uncond=0.0, ema_decay=0.98)
+    start = diffusion_model(learning_rate=5e-3, network=TWO_LEVELS, p_uncond=0.0, ema_decay=0.98)
     start.fit(batches(), epochs=1, verbose=0)
-    tuned = new_model(steps=500, ema_decay=0.98)
+    tuned = new_model(steps=500, network=TWO_LEVELS, ema_decay=0.98)
     for network in (tuned.network, tuned.ema_network):
         network.set_weights(start.ema_network.get_weights())
     tuned.fit(batches(), epochs=1, verbose=0)
