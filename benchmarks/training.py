@@ -25,13 +25,19 @@ from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.objectives import make_model
 
 CONFIGS = {config.name: config for config in (mnist.get_config(), report.get_config(), *mnist_fast.get_config())}
+CONFIGS |= {
+    name: dataclasses.replace(
+        CONFIGS["diffusion"], training=dataclasses.replace(CONFIGS["diffusion"].training, objective=name)
+    )
+    for name in ("perceptual", "diffusion_gan")
+}
 WARM_UP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     configs: tuple[str, ...] = ("mnist", "report")
-    """Names of configurations, or of a recipe's stages."""
+    """Names of configurations, of mnist_fast's stages, or of its first stage with another objective."""
     precisions: tuple[str, ...] = ("float32", "mixed_bfloat16")
     steps: int = 20
     """Steps that are measured, after a few that compile and warm up."""

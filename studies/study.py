@@ -93,11 +93,11 @@ class Options:
         return range(1 if self.quick else SEEDS)
 
 
-def main(run: Callable[[Options], object], description: str | None) -> None:
-    """The command line of one study."""
+def main(run: Callable[[Any], object], description: str | None, kind: type[Options] = Options) -> None:
+    """The command line of one study, whose options are of a kind."""
 
     def command():
-        options = tyro.cli(Options, description=description)
+        options = tyro.cli(kind, description=description)
         files.check_folder(options.results)
         run(options)
 

@@ -1,0 +1,72 @@
+"""Autoguidance: is a weaker copy a better guide than the model without its label?
+
+python -m studies.autoguidance --weak runs/mnist_fast/diffusion [--quick]
+
+The default model is guided away from its own unconditional prediction (classifier-free), or away from a weaker network
+under the same label (autoguidance), at all noise levels or in the default model's interval. The weaker network is a run
+of the first stage of configs/mnist_fast.py: a fifth of the weights, fewer epochs. `calls` counts calls of the default
+network for an image; one of the weaker network counts as its share of the parameters.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_ddpm import presets
+from keras_ddpm.guidance import within
+from studies import study
+
+N = 2000
+WS = (1.25, 1.5, 2.0, 3.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(study.Options):
+    weak: str = "runs/mnist_fast/diffusion"
+    """The weaker network: a run of the first stage of configs/mnist_fast.py."""
+
+    def flags(self) -> str:
+        return f" --weak {self.weak}{super().flags()}"
+
+
+def run(options: Options) -> None:
+    judge, own = study.Judge(options, options.count(N)), options.sampling()
+    weak = {"guidance": "autoguidance", "weak": options.weak}
+    kinds = {"classifier-free": {}, "autoguidance": weak}
+    steps = 5 if options.quick else None
+    share = presets.load_network(options.weak).count_params() / presets.load_network(options.preset).count_params()
+    settings = {"steps": steps or own.steps, "weak": presets.fingerprint(options.weak), **options.model()}
+    results = study.Results("autoguidance", options, n=judge.n, **settings)
+    results.row("real", judge.real)
+
+    def figures(sampling, w, seed, picture):
+        generator = presets.load_preset(options.preset, steps=steps, **sampling)
+        images, seconds = study.draw(generator, judge.labels, w, seed=seed * judge.n)
+        if picture:
+            study.grid(results.picture(picture), images, judge.labels)
+        extra = 1.0 if sampling.get("guidance") is None else share
+        return {**judge.figures(images), "seconds": seconds, "calls": calls(generator, sampling, w, extra)}
+
+    for seed in options.seeds():
+        results.row(f"none w=1 seed={seed}", figures, {}, 1.0, seed, None)
+        for kind, sampling in kinds.items():
+            for interval in (None, own.guidance_interval):
+                for w in WS[-1:] if options.quick else WS:
+                    where = "everywhere" if interval is None else "in the interval"
+                    name = f"{kind} {where} w={w:g}"
+                    picture = None if seed else name.replace(" ", "_")
+                    given = (sampling | {"guidance_interval": interval}, w, seed, picture)
+                    results.row(f"{name} seed={seed}", figures, *given)
+
+
+def calls(generator, sampling: dict, w: float, extra: float) -> float:
+    """Calls of the default network for an image, where the guiding network's cost is `extra` of one."""
+    if w == 1.0:
+        return float(generator.steps)
+    strength = within(sampling["guidance_interval"], generator.diffusion)
+    guided = [float(strength(np.float32(w), np.float32(t))) != 1.0 for t in generator.times]
+    return generator.steps + extra * sum(guided)
+
+
+if __name__ == "__main__":
+    study.main(run, __doc__, Options)

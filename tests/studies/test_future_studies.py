@@ -1,0 +1,53 @@
+"""The studies of the report's ideas: arms differ in their idea alone, and calls are counted as they are made."""
+
+import dataclasses
+import json
+
+import pytest
+
+from keras_ddpm import presets
+from studies import autoguidance, study, training_ideas
+
+
+@pytest.mark.parametrize("name", training_ideas.ARMS)
+def test_an_arm_differs_from_plain_training_in_its_idea_alone(name):
+    options = study.Options()
+    plain, stages = training_ideas.stages("plain", 2, options)[0], training_ideas.stages(name, 2, options)
+    for stage, changes in zip(stages, training_ideas.ARMS[name], strict=True):
+        assert (stage.data, stage.network, stage.diffusion) == (plain.data, plain.network, plain.diffusion)
+        pairs = zip(dataclasses.asdict(stage.training).items(), dataclasses.asdict(plain.training).values())
+        assert {key for (key, ours), theirs in pairs if ours != theirs} <= set(changes)
+        assert stage.training.seed == 2 and stage.training.objective == changes.get("objective", "diffusion")
+
+
+def test_calls_are_those_that_the_guidance_makes():
+    """The default model: 20 steps, of which its interval guides 8 (docs/few_step.md says 28 calls)."""
+    generator = presets.load_preset("mnist")
+    own = {"guidance_interval": generator.guidance.keywords["interval"]}
+    assert autoguidance.calls(generator, own, 1.5, 1.0) == 28
+    assert autoguidance.calls(generator, own, 1.5, 0.25) == 22
+    assert autoguidance.calls(generator, {"guidance_interval": None}, 1.5, 1.0) == 40
+    assert autoguidance.calls(generator, own, 1.0, 1.0) == 20
+
+
+@pytest.mark.slow
+def test_the_study_of_autoguidance_runs(small_preset, tmp_path, mnist):
+    options = autoguidance.Options(quick=True, preset=str(small_preset), weak=str(small_preset), out=tmp_path)
+    autoguidance.run(options)
+    content = json.loads((tmp_path / "autoguidance/rows.json").read_text())
+    assert content["command"].startswith(f"python -m studies.autoguidance --weak {small_preset} --quick")
+    row = content["rows"]["autoguidance everywhere w=3 seed=0"]
+    assert row["calls"] == 10 and {"accuracy", "recall", "frechet_distance"} <= set(row)
+    assert content["rows"]["none w=1 seed=0"]["calls"] == 5
+
+
+@pytest.mark.slow
+def test_the_study_of_training_ideas_trains_measures_and_continues(tmp_path, mnist):
+    options = study.Options(quick=True, out=tmp_path / "results", runs=tmp_path / "runs")
+    training_ideas.run(options, names=("plain", "perceptual", "discriminator"))
+    path = tmp_path / "results/training_ideas/rows.json"
+    rows = json.loads(path.read_text())["rows"]
+    assert len(rows) == 10 and all("val_loss" in row for name, row in rows.items() if name != "real")
+    written = path.stat().st_mtime_ns
+    training_ideas.run(dataclasses.replace(options, train=False), names=("plain",))
+    assert json.loads(path.read_text())["rows"] == rows and path.stat().st_mtime_ns == written
