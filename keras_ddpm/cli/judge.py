@@ -11,7 +11,8 @@ class Judge:
     """Train a judge for a data set, by which `evaluate --judge FOLDER` measures."""
 
     dataset: str
-    """digits_8x8, colour_mnist, a TFDS name, or the path of an .npz file in the format of keras.datasets."""
+    """digits_8x8, colour_mnist, canvas_mnist, a TFDS name, or the path of an .npz file in the format of
+    keras.datasets."""
     out: pathlib.Path | None = None
     """New folder to write. Default: judges/ and the data set's name."""
     arch: str = "conv3x3"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_ddpm.conditions import Scalar
-from keras_ddpm.data import colour_mnist, digits_8x8
+from keras_ddpm.data import canvas_mnist, colour_mnist, digits_8x8
 
 REMEDY = (
     "Either let TensorFlow Datasets find it: with a network it downloads by itself, without one set TFDS_DATA_DIR to a "
@@ -76,7 +76,7 @@ def load(
     """Load a data set into memory.
 
     Args:
-        dataset: "digits_8x8", "colour_mnist", a TFDS name, or the path of an `.npz` file.
+        dataset: "digits_8x8", "colour_mnist", "canvas_mnist", a TFDS name, or the path of an `.npz` file.
         split: "train" or "test" (for TFDS any split expression, such as "train[:1%]").
         attributes: Names of attributes that the data set has beside the label, numbers or bools (N,) in 0 ... 1: arrays
             called NAME_train and NAME_test of an `.npz` file; features of TFDS, alone or in one called `attributes`.
@@ -147,7 +147,12 @@ def _colour_mnist(split):
     return images, mnist.labels, colour_mnist.NUM_CLASSES, attributes
 
 
-MADE = {"digits_8x8": _digits_8x8, "colour_mnist": _colour_mnist}
+def _canvas_mnist(split):
+    mnist = load("mnist", split)
+    return canvas_mnist.place(mnist.images, split=split), mnist.labels, canvas_mnist.NUM_CLASSES, {}
+
+
+MADE = {"digits_8x8": _digits_8x8, "colour_mnist": _colour_mnist, "canvas_mnist": _canvas_mnist}
 """The data sets that are made here, by name: functions of a split, to images, labels, classes and attributes."""
 
 

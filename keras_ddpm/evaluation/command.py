@@ -38,7 +38,8 @@ class Evaluate:
     clip: str = "digit"
     """digit: our own small CLIP. Or OpenAI's, if its weights are available: clip-vit-base-patch32 and siblings."""
     dataset: str | None = None
-    """The real images: digits_8x8, colour_mnist, a TFDS name, or path of an .npz file. Default: the judge's."""
+    """The real images: digits_8x8, colour_mnist, canvas_mnist, a TFDS name, or path of an .npz file. Default: the
+    judge's."""
     judge: pathlib.Path | None = None
     """Folder of a judge that knows the data set: see `judge --help`. Default: the shipped one, which knows MNIST."""
     out: pathlib.Path = pathlib.Path("report")

@@ -27,7 +27,7 @@ DEFAULTS = {
     "judge": None,
 }
 """Arguments that a command need not repeat."""
-OF_DIGITS = ("mnist", "digits_8x8", "colour_mnist")
+OF_DIGITS = ("mnist", "digits_8x8", "colour_mnist", "canvas_mnist")
 """Data sets whose classes a reader calls digits."""
 
 

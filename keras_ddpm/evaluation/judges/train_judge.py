@@ -36,8 +36,8 @@ def train_judge(
     """Train a judge for a data set, by which `evaluate(..., judge=out)` measures.
 
     Args:
-        dataset: "digits_8x8", "colour_mnist", a TFDS name, or the path of an `.npz` file. Images of 8 x 8 to 64 x 64,
-            grey or in colour.
+        dataset: "digits_8x8", "colour_mnist", "canvas_mnist", a TFDS name, or the path of an `.npz` file. Images of
+            8 x 8 to 64 x 64, grey or in colour.
         out: New or empty folder to write. It is written at the end, complete or not at all.
         arch: A key of `classifier.ARCHITECTURES`.
         epochs: Passes over the training images. None: 10, or as many more as make 2,000 steps.
