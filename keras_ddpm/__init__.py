@@ -21,6 +21,7 @@ _NAMES = {
     "Diffusion": "diffusion",
     "Generator": "generator",
     "UNet": "networks.unet",
+    "Autoencoder": "networks.autoencoder",
     "evaluate": "evaluation.api",
     "load_preset": "presets",
     "synthesize": "synthesis.api",

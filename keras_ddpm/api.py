@@ -154,7 +154,8 @@ def _stamp(folder):
     """Changes when a file of the preset does."""
     config = (folder / "config.json").stat().st_mtime_ns
     weights = _weights_file(folder.resolve(), config)
-    return config, weights.stat().st_mtime_ns if weights.exists() else None
+    files = (weights, weights.with_name(presets.CODEC))
+    return config, *(file.stat().st_mtime_ns if file.exists() else None for file in files)
 
 
 @functools.lru_cache(maxsize=8)

@@ -19,8 +19,8 @@ RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     dataset: str = "mnist"
-    """digits_8x8, colour_mnist, the TFDS name of an image-classification data set, or the path of an .npz file in the
-    format of keras.datasets."""
+    """digits_8x8, colour_mnist, canvas_mnist, the TFDS name of an image-classification data set, or the path of an .npz
+    file in the format of keras.datasets."""
     train_images: int = 0
     """Images of the training split to train on, from its beginning; 0 for all that are not held out."""
     validation_images: int = 5_000
@@ -71,6 +71,24 @@ class NetworkConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AutoencoderConfig:
+    """See `keras_ddpm.networks.autoencoder.Autoencoder`. A model of latents has what its codec has."""
+
+    latent_channels: int = 0
+    """Channels of the latents, which are diffused instead of images; 0: images are."""
+    encoder_widths: tuple[int, ...] = (16, 32, 64)
+    """Channels of each level; each has half the resolution of the one before, the last that of the latents."""
+    encoder_depth: int = 1
+    """Residual blocks of each level, in the encoder and in the decoder."""
+    kl_weight: float = 1e-4
+    """Weight of the KL divergence from N(0, 1), in training the autoencoder."""
+
+    def __post_init__(self):
+        if self.latent_channels < 0:
+            raise ValueError(f"`latent_channels` must be at least 0. Received: {self.latent_channels}")
+
+
+@dataclasses.dataclass(frozen=True)
 class DiffusionConfig:
     """See `keras_ddpm.diffusion.Diffusion.from_names`."""
 
@@ -86,11 +104,16 @@ class DiffusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    objective: Literal["diffusion", "consistency", "adversarial", "perceptual", "diffusion_gan"] = "diffusion"
+    objective: Literal["diffusion", "consistency", "adversarial", "perceptual", "diffusion_gan", "autoencoder"] = (
+        "diffusion"
+    )
     """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md).
-    perceptual: tune it by the distance in its own features. diffusion_gan: diffusion with a discriminator beside."""
+    perceptual: tune it by the distance in its own features. diffusion_gan: diffusion with a discriminator beside.
+    autoencoder: train what makes latents of images, and images of latents (docs/guide/latent.md)."""
     init: str | None = None
     """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
+    codec: str | None = None
+    """Folder of the run of an autoencoder, in whose latents to diffuse; None: images are diffused."""
     epochs: int = 18
     """Passes over the training images."""
     batch_size: int = 128
@@ -214,10 +237,16 @@ class Config:
     """Name of the experiment; the run goes into a folder of this name."""
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     training: TrainingConfig = TrainingConfig()
     few_step: FewStepConfig = FewStepConfig()
     sampling: SamplingConfig = SamplingConfig()
+
+    @property
+    def latent(self) -> bool:
+        """Whether latents are diffused, not images."""
+        return self.autoencoder.latent_channels > 0 and self.training.objective != "autoencoder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,6 +300,24 @@ def check_steps(sampling) -> None:
         raise ValueError(f"`sampler` must be 'consistency' for this few-step model. Received: {sampling.sampler!r}")
 
 
+def check_latent(config) -> None:
+    """Raise for what images have and latents have not: a range, and a meaning to whoever scores them.
+
+    Raises:
+        ValueError: naming the field, for a model of latents.
+    """
+    if not config.latent:
+        return
+    needed = {
+        "objective": (config.training.objective, "diffusion"),
+        "threshold": (config.sampling.threshold, "none"),
+        "guide": (config.sampling.guide, None),
+    }
+    for name, (value, fine) in needed.items():
+        if value != fine:
+            raise ValueError(f"`{name}` must be {fine!r} where latents are diffused, not images. Received: {value!r}")
+
+
 def to_json(config: Any) -> str:
     """The configuration as a JSON text."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
@@ -284,7 +331,7 @@ def from_json(text) -> Config:
     """
     try:
         values = json.loads(text)
-        values = {"few_step": {}} | values  # older files lack it
+        values = {"few_step": {}, "autoencoder": {}} | values  # older files lack them
         return _build(Config, {field.name: values[field.name] for field in dataclasses.fields(Config)})
     except (TypeError, AttributeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"This is no configuration of keras_ddpm: {error}") from error

@@ -184,9 +184,10 @@ def _interpolation(generator, blended) -> Callable:
         if blended:
             denoise = blend(denoise, generator.denoiser({"label": rows["label_b"]}, rows["w_b"]), u)
         between = lambda step: slerp(*(generator.noise(rows[key], step) for key in ("key_a", "key_b")), u)  # noqa: E731
-        return to_uint8(samplers.loop(denoise, between(0), generator.times, generator.columns, noise=between))
+        drawn = samplers.loop(denoise, between(0), generator.times, generator.columns, noise=between)
+        return to_uint8(generator.codec.decode(drawn))
 
-    return compiled(draw, model=generator.network)
+    return compiled(draw, model=generator)
 
 
 @functools.lru_cache(maxsize=16)
@@ -200,11 +201,11 @@ def _variation(generator, level) -> Callable:
 
     def draw(rows):
         between = functools.partial(generator.noise, rows["key"])
-        x_t = float(alpha) * rows["x"] + float(sigma) * between(0)
+        x_t = float(alpha) * generator.codec.encode(rows["x"]) + float(sigma) * between(0)
         denoise = generator.denoiser({"label": rows["label"]}, rows["w"])
-        return to_uint8(samplers.loop(denoise, x_t, times, columns, noise=between))
+        return to_uint8(generator.codec.decode(samplers.loop(denoise, x_t, times, columns, noise=between)))
 
-    return compiled(draw, model=generator.network)
+    return compiled(draw, model=generator)
 
 
 def _checked(preset, w, sampler, steps):

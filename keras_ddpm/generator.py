@@ -2,6 +2,8 @@
 
     x_1 ~ N(0, I);  for t -> s = 1 ... 0:  x_0 = guided network(x_t, t, condition),  x_s = step(x_t, x_0, noise)
 
+and at the end the codec makes an image of it, if latents are diffused.
+
 The whole loop is one compiled graph. With TensorFlow the batch dimension is symbolic from the second size on, so one
 graph serves every batch size; JAX compiles for each shape, so batches are filled up to a power of two there.
 
@@ -17,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import config, guidance, noise, samplers
+from keras_ddpm.codec import Codec, codec_of, is_latent
 from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.data.pixels import to_uint8
@@ -38,6 +41,7 @@ class Generator(keras.Model):
     Args:
         network: A `UNet`, or any model called like one, with an `image_shape` and `conditions`.
         diffusion: `Diffusion`.
+        codec: `Codec` whose latents the network diffuses; None for images.
         sampler: One of `samplers.SAMPLERS`, or any function like them.
         steps: Number of steps, at least 1; at most T if the schedule is discrete.
         guidance: Function (network, diffusion, condition, null, w) -> denoiser, such as
@@ -52,7 +56,8 @@ class Generator(keras.Model):
         dict: image float32 (B, H, W, C) in about [-1, 1].
 
     Raises:
-        ValueError: if the number of steps or the guidance's interval cannot be used.
+        ValueError: if the number of steps or the guidance's interval cannot be used, the codec's latents are not what
+            the network diffuses, or they would be clipped.
 
     Example:
         >>> generator = Generator.from_preset("mnist", sampler="ddim", steps=10)
@@ -65,6 +70,7 @@ class Generator(keras.Model):
         network,
         diffusion,
         *,
+        codec: Codec | None = None,
         sampler: samplers.Sampler = samplers.ddpm,
         steps: int = 20,
         guidance: Callable = guidance.classifier_free,
@@ -72,7 +78,8 @@ class Generator(keras.Model):
         **kwargs,
     ):
         super().__init__(dtype="float32", **kwargs)
-        self.network, self.diffusion = network, diffusion
+        self.network, self.diffusion, self.codec = network, diffusion, codec_of(network, codec)
+        _check_threshold(self.codec, threshold)
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
         self.seeds = keras.random.SeedGenerator()
         self._graphs: dict[str, Callable] = {}
@@ -126,6 +133,11 @@ class Generator(keras.Model):
         return self.network.conditions
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of what is drawn."""
+        return self.codec.image_shape
+
+    @property
     def nulls(self) -> dict[str, int | float]:
         """The null of each condition."""
         return nulls(self.conditions)
@@ -136,14 +148,14 @@ class Generator(keras.Model):
         return {"image": self.draw(condition, inputs["w"], key)}
 
     def draw(self, condition: Mapping[str, Tensor], w: Any, key: Any, *, path=False) -> Any:
-        """The image (B, H, W, C) of each row; with `path`, x_T and what `samplers.loop` returns of the way."""
+        """The image (B, H, W, C) of each row; with `path` x_T and what `samplers.loop` returns, all before decoding."""
         x_T, between = self.noise(key, 0), functools.partial(self.noise, key)
         denoise = self.denoiser(condition, w)
         drawn = samplers.loop(denoise, x_T, self.times, self.columns, noise=between, path=path)
-        return (x_T, *drawn) if path else drawn
+        return (x_T, *drawn) if path else self.codec.decode(drawn)
 
     def noise(self, key: Any, step: Any) -> Tensor:
-        """x_T (step 0) or the noise of a step: (B, H, W, C)."""
+        """x_T (step 0) or the noise of a step, of the shape of what is diffused: (B, H, W, C)."""
         return noise.normal(key, step, self.network.image_shape)
 
     def denoiser(self, condition: Mapping[str, Tensor], w: Any) -> Denoiser:
@@ -227,7 +239,8 @@ class Generator(keras.Model):
 
         Returns:
             dict of float32 arrays: image and x_T (N, H, W, C), x_s and x_0 (N, S, H, W, C), where x_s is the state
-            after each step and x_0 the estimate that led to it. The steps start at `times`.
+            after each step and x_0 the estimate that led to it. The steps start at `times`. All but the image are of
+            what is diffused: `decoded` makes images of latents.
 
         Raises:
             ValueError: see `sampling_request.check_conditions`.
@@ -236,7 +249,7 @@ class Generator(keras.Model):
         return self._batched(self._compiled("path"), rows, digit, w, seed, progress=progress, **others)
 
     def trajectory(self, digit: Any, w: Any, seed: Any, *, every: int = 10, **others) -> tuple[np.ndarray, np.ndarray]:
-        """The state x_t at every k-th step, and at the end.
+        """The state x_t at every k-th step, and at the end, as an image.
 
         Args:
             digit, w, seed, **others: See `sample`.
@@ -253,7 +266,15 @@ class Generator(keras.Model):
         path = self.path(digit, w, seed, **others)
         states = np.concatenate([path["x_T"][:, None], path["x_s"]], axis=1)  # (N, S + 1, H, W, C)
         kept, times = self.kept(every)
-        return times, states[:, kept]
+        return times, self.decoded(states[:, kept])
+
+    def decoded(self, states: np.ndarray) -> np.ndarray:
+        """The images of states (..., h, w, c) that were drawn: float32 (..., H, W, C)."""
+        return self._by_codec("decoded", states)
+
+    def encoded(self, images: np.ndarray) -> np.ndarray:
+        """What is diffused, of images float32 (..., H, W, C): (..., h, w, c)."""
+        return self._by_codec("encoded", images)
 
     def kept(self, every: int) -> tuple[list[int], np.ndarray]:
         """Every k-th state of a path of S + 1, and the last: their places (K,) and times float64 (K,)."""
@@ -261,7 +282,7 @@ class Generator(keras.Model):
         return places, np.append(self.times, 0.0)[places]
 
     def get_config(self) -> dict:
-        objects = {"network": self.network, "diffusion": self.diffusion}
+        objects = {"network": self.network, "diffusion": self.diffusion, "codec": self.codec}
         functions = {"sampler": self.sampler, "guidance": self.guidance, "threshold": self.threshold}
         return {
             "name": self.name,
@@ -272,8 +293,8 @@ class Generator(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict) -> "Generator":
-        objects = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("network", "diffusion")}
-        functions = {name: deserialize(config[name]) for name in ("sampler", "guidance", "threshold")}
+        objects = {n: keras.saving.deserialize_keras_object(config.get(n)) for n in ("network", "diffusion", "codec")}
+        functions: dict[str, Any] = {name: deserialize(config[name]) for name in ("sampler", "guidance", "threshold")}
         return cls(**objects, **functions, steps=config["steps"], name=config["name"])
 
     def _batched(self, draw, rows, digit, w, seed, *, progress, **others):
@@ -283,11 +304,24 @@ class Generator(keras.Model):
         inputs = {**condition, "w": w, "key": noise.split_seed(seed)}
         return in_batches(draw, inputs, rows, progress=progress)
 
+    def _by_codec(self, name, arrays):
+        if not is_latent(self.codec):
+            return arrays
+        rows = {"x": arrays.reshape(-1, *arrays.shape[-3:])}
+        found = in_batches(self._compiled(name), rows, MAX_BATCH)
+        return found.reshape(*arrays.shape[:-3], *found.shape[1:])
+
     def _compiled(self, name):
-        """The graph of the "images" of a batch, of one "image" alone, or of the "path"."""
+        """The graph of the "images" of a batch, of one "image" alone, of the "path", or of one half of the codec."""
+        functions = {
+            "images": self._as_uint8,
+            "image": self._as_uint8,
+            "path": self._with_path,
+            "decoded": lambda rows: self.codec.decode(rows["x"]),
+            "encoded": lambda rows: self.codec.encode(rows["x"]),
+        }
         if name not in self._graphs:
-            function = self._with_path if name == "path" else self._as_uint8
-            self._graphs[name] = compiled(function, model=self.network, xla=name == "image")
+            self._graphs[name] = compiled(functions[name], model=self, xla=name == "image")
         return self._graphs[name]
 
     def _as_uint8(self, inputs):
@@ -296,4 +330,13 @@ class Generator(keras.Model):
     def _with_path(self, inputs):
         condition = {name: inputs[name] for name in self.conditions}
         x_T, x_s, x_0 = self.draw(condition, inputs["w"], inputs["key"], path=True)
-        return {"image": x_s[-1], "x_T": x_T, "x_s": ops.swapaxes(x_s, 0, 1), "x_0": ops.swapaxes(x_0, 0, 1)}
+        x_s, x_0 = ops.swapaxes(x_s, 0, 1), ops.swapaxes(x_0, 0, 1)
+        return {"image": self.codec.decode(x_s[:, -1]), "x_T": x_T, "x_s": x_s, "x_0": x_0}
+
+
+def _check_threshold(codec, threshold):
+    if is_latent(codec) and threshold in (guidance.clip, guidance.dynamic_threshold):
+        raise ValueError(
+            "`threshold` must be `guidance.unlimited` where latents are diffused, which have no range. "
+            f"Received: {threshold.__name__!r}"
+        )

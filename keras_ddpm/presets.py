@@ -2,6 +2,9 @@
 
     config.json           the configuration, the image's shape, the number of classes, the versions that made it
     network.weights.h5    the averaged weights, unless config.json names another preset whose `weights` these are
+    codec.weights.h5      beside these, if latents are diffused: the autoencoder that they come from
+
+The run of an autoencoder has the same shape; its weights are those of an `Autoencoder`.
 
 A run of train.py is such a folder.
 """
@@ -20,12 +23,14 @@ from keras_ddpm.files import write_text
 from keras_ddpm.sampling_request import check_baked_w
 
 if TYPE_CHECKING:
+    from keras_ddpm.codec import Codec
     from keras_ddpm.conditions import Condition
     from keras_ddpm.generator import Generator
+    from keras_ddpm.networks.autoencoder import Autoencoder
     from keras_ddpm.networks.unet import UNet
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
-WEIGHTS = "network.weights.h5"
+WEIGHTS, CODEC = "network.weights.h5", "codec.weights.h5"
 PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
 
@@ -72,16 +77,36 @@ def weights_file(preset) -> pathlib.Path:
     return find(preset) / WEIGHTS
 
 
+def codec_file(preset) -> pathlib.Path:
+    """Path of the weights of a preset's autoencoder, if it has one, whether they are there or not.
+
+    Raises:
+        ValueError: see `weights_file`.
+    """
+    return weights_file(preset).with_name(CODEC)
+
+
 def fingerprint(preset) -> str:
-    """SHA-256 of a preset's weights file, as it was before it was sealed."""
+    """SHA-256 of a preset's weights file, as it was before it was sealed; of its codec's too, if it has one."""
     from keras_ddpm.weights import without_seal
 
-    return hashlib.sha256(without_seal(weights_file(preset).read_bytes())).hexdigest()
+    codec = [codec_file(preset)] if _read(preset)[0].latent else []
+    contents = [without_seal(path.read_bytes()) for path in (weights_file(preset), *codec)]
+    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def read_config(preset) -> tuple[configuration.Config, tuple[int, int, int], int]:
-    """Configuration, image shape and number of classes of a preset, without its weights."""
+    """Configuration, image shape and number of classes of a preset, without its weights.
+
+    Raises:
+        ValueError: if there is none, or it is an autoencoder, which draws nothing by itself.
+    """
     config, facts = _read(preset)
+    if config.training.objective == "autoencoder":
+        raise ValueError(
+            "`preset` must be a model that draws: an autoencoder is for `codec`, in whose latents a training diffuses. "
+            f"Received: {str(preset)!r}"
+        )
     if not {"image_shape", "num_classes"} <= set(facts):
         raise ValueError(
             f"{find(preset) / 'config.json'} lacks `image_shape` or `num_classes`: it is not of a trained model"
@@ -119,7 +144,7 @@ def load_preset(preset="mnist", **sampling) -> "Generator":
     if config.sampling.weak is not None and (inside := find(preset) / config.sampling.weak / "config.json").is_file():
         config = with_sampling(config, weak=str(inside.parent))
     diffusion = Diffusion.from_names(**vars(config.diffusion))
-    return Generator.from_names(load_network(preset), diffusion, config.sampling)
+    return Generator.from_names(load_network(preset), diffusion, config.sampling, codec=load_codec(preset))
 
 
 def load_network(preset="mnist") -> "UNet":
@@ -170,20 +195,90 @@ def load_weak(sampling: Any, network: Any, diffusion: Any) -> "UNet":
     return weak
 
 
+def load_codec(preset="mnist") -> "Codec":
+    """What is between a preset's images and what it diffuses: the identity, or its autoencoder with its weights.
+
+    Raises:
+        ValueError: for an unknown preset, or weights of another architecture.
+        FileNotFoundError: if the weights of its autoencoder are missing.
+    """
+    config, image_shape, _ = read_config(preset)
+    return make_codec(config, image_shape, codec_file(preset) if config.latent else None)
+
+
+def load_autoencoder(preset) -> "Autoencoder":
+    """The autoencoder of a run that trained one, or of a preset that diffuses latents, in float32.
+
+    Raises:
+        ValueError: if there is none.
+        FileNotFoundError: if its weights are missing.
+    """
+    section, image_shape, file = find_autoencoder(preset)
+    return _autoencoder(section, image_shape, file)
+
+
+def find_autoencoder(preset) -> tuple[configuration.AutoencoderConfig, tuple[int, int, int], pathlib.Path]:
+    """Configuration, image shape and weights file of the autoencoder in a folder; see `load_autoencoder`."""
+    try:
+        config, facts = _read(preset)
+        there = config.autoencoder.latent_channels > 0 and "image_shape" in facts
+    except ValueError:
+        there = False
+    if not there:
+        raise ValueError(
+            "`codec` must be the folder of a trained autoencoder (python train.py --config configs/autoencoder.py). "
+            f"Received: {str(preset)!r}"
+        )
+    file = codec_file(preset) if config.latent else weights_file(preset)
+    return config.autoencoder, tuple(facts["image_shape"]), file
+
+
+def make_codec(config: Any, image_shape, file: pathlib.Path | None) -> "Codec":
+    """The codec of a configuration: the identity, or an autoencoder in float32 whose weights are in a file.
+
+    Raises:
+        ValueError, FileNotFoundError: see `load_codec`.
+    """
+    from keras_ddpm.codec import Identity
+
+    return Identity(tuple(image_shape)) if file is None else _autoencoder(config.autoencoder, image_shape, file)
+
+
+def _autoencoder(section, image_shape, file):
+    from keras_ddpm.weights import read_weights
+
+    network = build_autoencoder(section, image_shape, dtype="float32")
+    read_weights(network, file)
+    return network
+
+
+def build_autoencoder(section: configuration.AutoencoderConfig, image_shape, *, dtype=None) -> "Autoencoder":
+    """The autoencoder of a configuration, built, with fresh weights; `dtype` is Keras's policy."""
+    from keras_ddpm.networks.autoencoder import Autoencoder
+
+    sizes = {"latent_channels": section.latent_channels, "widths": section.encoder_widths}
+    network = Autoencoder(image_shape, **sizes, depth=section.encoder_depth, dtype=dtype)
+    network.build()
+    return network
+
+
 def with_sampling(config: Any, **sampling) -> configuration.Config:
     """The configuration with some fields of its `SamplingConfig` replaced.
 
     None leaves a field, except `guidance_interval`, of which None is a value: guide at all noise levels.
 
     Raises:
-        ValueError: for a w where guidance is baked in, or steps or a sampler that a few-step model was not trained for.
+        ValueError: for a w where guidance is baked in, steps or a sampler that a few-step model was not trained for, or
+            a threshold or guide where latents are diffused.
     """
     given = {name: value for name, value in sampling.items() if value is not None or name == "guidance_interval"}
     replaced = dataclasses.replace(config.sampling, **given)
     if replaced.guidance == "none":
         check_baked_w(given.get("w"), config.sampling.w)
     configuration.check_steps(replaced)
-    return dataclasses.replace(config, sampling=replaced)
+    config = dataclasses.replace(config, sampling=replaced)
+    configuration.check_latent(config)
+    return config
 
 
 def conditions_of(config: Any, num_classes: int) -> "dict[str, Condition]":
@@ -207,10 +302,40 @@ def check_label_alone(config: Any) -> None:
         )
 
 
-def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> "UNet":
-    """The U-Net of a configuration, built, with fresh weights; `dtype` is Keras's policy, None the global one."""
+def check_pixels(config: Any, what: str) -> None:
+    """Raise for a model of latents, where pixels are needed.
+
+    Args:
+        config: `Config`.
+        what: What needs them, with its verb, such as "Restoration works".
+
+    Raises:
+        ValueError: saying so.
+    """
+    if config.latent:
+        raise ValueError(
+            f"{what} on pixels: `preset` must diffuse images, not latents of an autoencoder. Received: {config.name!r}"
+        )
+
+
+def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> Any:
+    """What a configuration trains, built, with fresh weights: the U-Net of images or latents, or the autoencoder.
+
+    Args:
+        config: `Config`.
+        image_shape: (H, W, C) of the images.
+        num_classes: Number of classes.
+        dtype: Keras's policy; None for the global one.
+    """
+    from keras_ddpm.networks.autoencoder import latent_shape
     from keras_ddpm.networks.unet import UNet
 
+    section = config.autoencoder
+    if config.training.objective == "autoencoder":
+        return build_autoencoder(section, image_shape, dtype=dtype)
+    if config.latent:
+        sizes = {"latent_channels": section.latent_channels, "widths": section.encoder_widths}
+        image_shape = latent_shape(image_shape, **sizes)
     conditions, levels = conditions_of(config, num_classes), config.diffusion.T
     network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
     network.build()

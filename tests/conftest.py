@@ -72,6 +72,26 @@ def attributes_preset(small_preset, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def latent_preset(small_preset, tmp_path_factory):
+    """The small preset in the 7 x 7 x 2 latents of an autoencoder, both of random weights."""
+    from keras_ddpm import presets
+    from keras_ddpm.weights import write_weights
+
+    folder = tmp_path_factory.mktemp("latent")
+    small, image_shape, num_classes = presets.read_config(small_preset)
+    small = dataclasses.replace(replace_section(small, "network", patch=1), name="latent")
+    small = replace_section(small, "autoencoder", latent_channels=2, encoder_widths=(8, 8, 16))
+    small = replace_section(small, "sampling", threshold="none")
+    network = presets.build_network(small, image_shape, num_classes)
+    autoencoder = presets.build_autoencoder(small.autoencoder, image_shape)
+    for model, name in ((network, presets.WEIGHTS), (autoencoder, presets.CODEC)):
+        randomise(model)
+        write_weights(model, folder / name)
+    presets.write_config(folder, small, image_shape, num_classes)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def served_preset(small_preset, tmp_path_factory):
     """The small preset, sampled as the shipped one is: second order, with noise, guided in an interval."""
     import shutil

@@ -23,7 +23,7 @@ LAYERS = [
         "serialization",
         "types",
     },
-    {"data", "diffusion", "image_request", "networks", "sampling_request", "shards", "weights"},
+    {"codec", "data", "diffusion", "image_request", "networks", "sampling_request", "shards", "weights"},
     {"guidance", "samplers"},
     {"generator"},
     {"presets"},
@@ -34,7 +34,11 @@ LAYERS = [
     {"cli"},
 ]
 """Modules and folders of keras_ddpm. One may import its own layer and those above it in this list."""
-WHEN_CALLED = {"networks/unet.py": {"presets"}, "generator.py": {"presets", "guides"}}
+WHEN_CALLED = {
+    "networks/autoencoder.py": {"presets"},
+    "networks/unet.py": {"presets"},
+    "generator.py": {"presets", "guides"},
+}
 """What a file imports further down: for `from_preset`, and for a guide, which is a judge's network."""
 TENSORFLOW = {
     "compiled.py",

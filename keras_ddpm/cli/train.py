@@ -63,7 +63,10 @@ def train(training: Training) -> None:
     config, out, resume, devices = training
     keras_ddpm.train(config, out, resume=resume, devices=devices)
     if not devices.process:
-        print(f"Best weights, configuration, logs and pictures are in {out}. Draw with: --preset {out}")
+        last = config[-1] if isinstance(config, tuple) else config
+        alone = last.training.objective == "autoencoder"
+        then = f"Diffuse in its latents with: --codec {out}" if alone else f"Draw with: --preset {out}"
+        print(f"Best weights, configuration, logs and pictures are in {out}. {then}")
 
 
 def parse_training(

@@ -50,13 +50,15 @@ def draw(
     followed = count_images(len(labels), len(generator.times))
     first, rest = ([array[rows] for array in arguments] for rows in (slice(followed), slice(followed, None)))
     path = draw_path(generator, *first, progress=progress)
-    parts = [to_uint8(path["x_s"][:, -1])]
+    parts = [to_uint8(path["image"])]
     if len(rest[0]):
         parts.append(draw_images(generator, *rest, progress=progress))
-    frames = reverse_frames(path, first[0], times=generator.times)
+    pictures = {name: generator.decoded(path[name]) for name in ("x_T", "x_s", "x_0")}
+    frames = reverse_frames(pictures, first[0], times=generator.times)
     images, digits = (array[:MOST_IMAGES] for array in real)
+    shape = path["x_T"].shape[1:]
     frames["forward"] = forward_frames(
-        images, digits, generator.diffusion.add_noise, levels=levels(generator), seed=seed
+        images, digits, noised(generator), shape=shape, levels=levels(generator), seed=seed
     )
     return Drawn(np.concatenate(parts), frames, follow(generator, path, first[0], first[1]))
 
@@ -89,6 +91,15 @@ def follow(generator, path: dict[str, np.ndarray], labels: np.ndarray, w: np.nda
         estimate=unthresholded(generator, labels[few], w[few]),
     )
     return Traces(values, readable_times(generator)[kept], alpha_bar_end(generator.diffusion))
+
+
+def noised(generator) -> Callable:
+    """Function (x_0, eps, t) -> x_t of images (N, H, W, C), and of noise of the shape of what is diffused."""
+
+    def add(x_0, eps, t):
+        return generator.decoded(np.asarray(generator.diffusion.add_noise(generator.encoded(x_0), eps, t)))
+
+    return add
 
 
 def levels(generator) -> int:

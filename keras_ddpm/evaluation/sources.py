@@ -148,7 +148,7 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
 
 
 def _of_generator(generator, given, *, seed, n, kind):
-    check_kind(generator.network.image_shape, generator.network.num_classes, kind)
+    check_kind(generator.image_shape, generator.network.num_classes, kind)
     if given["w"] is None or given["sampler"] is not None or given["steps"] is not None:
         raise ValueError(f"A `Generator` needs `w`, and has its sampler and its steps already. Received: {given}")
     _check_seeds(given["w"], seed, n, kind)

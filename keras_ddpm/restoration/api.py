@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ddpm import api, image_request
+from keras_ddpm import api, image_request, presets
 from keras_ddpm import noise as noises
 from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.data.pixels import to_float, to_uint8
@@ -78,6 +78,7 @@ def restore(
     request.check_one(mask=mask, scale=scale, operator=operator)
     n, noise = image_request.check_number("n", n, 1), request.check_noise(noise)
     settings, image_shape, num_classes = api.settings_of(preset)
+    presets.check_pixels(settings, "Restoration works")
     usual = projection.usual_repeats(settings.sampling)
     repeats = usual if repeats is None else image_request.check_number("repeats", repeats, 1)
     kind, measured = _measurement(image, mask, scale, operator, image_shape)

@@ -124,8 +124,8 @@ def load(preset, runtime: str, **sampling) -> Drawer:
         `Drawer`.
 
     Raises:
-        ValueError: for an unknown runtime or one that is not installed, a preset without its file, a damaged file or
-            one of another version, an unknown sampler or wrong steps.
+        ValueError: for an unknown runtime or one that is not installed, a preset of latents or without its file, a
+            damaged file or one of another version, an unknown sampler or wrong steps.
 
     Example:
         >>> load("mnist_fast", "litert").image(7, 1.0, 0).shape
@@ -133,6 +133,7 @@ def load(preset, runtime: str, **sampling) -> Drawer:
     """
     check_installed(runtime)
     config, image_shape, num_classes = presets.read_config(preset)
+    presets.check_pixels(config, "A runtime works")
     steps = steps_of(presets.with_sampling(config, **{k: v for k, v in sampling.items() if v is not None}))
     contents = files.read(pathlib.Path(presets.find(preset)), runtime)
     return Drawer(contents, runtime, steps=steps, image_shape=image_shape, null=Label(num_classes).null)

@@ -1,4 +1,6 @@
-"""One train step for both backends: gradients are taken here, everything else is `keras.ops`.
+"""What all objectives share: one train step for both backends, and an average of the weights.
+
+Gradients are taken here, everything else is `keras.ops`.
 
 TensorFlow's trainer calls `train_step(data)` on live variables; JAX's calls `train_step(state, data)` on a state that
 is passed along. A `TwoBackendModel` says once what is learned (`learn`) and what is measured (`measure`).
@@ -8,6 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+from keras import ops
+
+from keras_ddpm.networks.call import is_functional
+from keras_ddpm.types import Tensor
 
 
 class TwoBackendModel(keras.Model):
@@ -62,6 +68,49 @@ class TwoBackendModel(keras.Model):
         return function(loss, list(variables), [*self.variables, *optimizer])
 
 
+class AveragedModel(TwoBackendModel):
+    """Trains a network, and keeps an exponential moving average of its weights in a copy.
+
+    Args:
+        network: A Keras model that is built, or builds itself by `build()`. The copy is made through `get_config`;
+            without one, give `ema_decay=0`.
+        ema_decay: Upper limit of the average's decay, in [0, 1); 0 keeps no average. The decay of step n is
+            min(ema_decay, 1 - (1 + n)^(-2/3)), so that short runs are not averaged with their beginning.
+        seed: Seed of what is drawn at random.
+
+    Raises:
+        ValueError: for a decay out of range, or a network that cannot be copied.
+    """
+
+    # Deviation: Keras's optimizers can average weights too, but with one decay, which favours the beginning of a run.
+
+    def __init__(self, network: keras.Model, *, ema_decay: float, seed: int, **kwargs):
+        super().__init__(dtype="float32", **kwargs)  # the network alone is in mixed precision
+        if not 0 <= ema_decay < 1:
+            raise ValueError(f"`ema_decay` must be in [0, 1). Received: {ema_decay}")
+        self.network, self.ema_decay, self.seed = network, ema_decay, seed
+        self.seeds = keras.random.SeedGenerator(seed)
+        if not network.built:
+            network.build()
+        self.ema_network = copy_network(network, "ema") if ema_decay else network
+
+    def update_ema(self, step: Tensor) -> None:
+        """Move the average towards the weights, after optimizer step number `step`."""
+        if not self.ema_decay:
+            return
+        decay = ops.minimum(self.ema_decay, 1.0 - (1.0 + ops.cast(step, "float32")) ** (-2.0 / 3.0))
+        for average, weight in zip(self.ema_network.weights, self.network.weights):
+            average.assign(decay * average + (1.0 - decay) * weight)
+
+    def get_config(self) -> dict:
+        network = keras.saving.serialize_keras_object(self.network)
+        return {"name": self.name, "network": network, "ema_decay": self.ema_decay, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "AveragedModel":
+        return cls(**{**config, "network": keras.saving.deserialize_keras_object(config["network"])})
+
+
 def _gradients_tensorflow(loss, variables, _):
     import tensorflow as tf
 
@@ -99,3 +148,27 @@ def _pairs(groups, state):
 def _current(scope, variable):
     value = scope.get_current_value(variable)
     return variable.value if value is None else value
+
+
+def copy_network(network: keras.Model, name: str) -> keras.Model:
+    """A network of the same kind and weights, which no gradient changes.
+
+    Raises:
+        ValueError: if it cannot be copied.
+    """
+    try:
+        if is_functional(network):
+            copy = keras.models.clone_model(network)
+        else:
+            copy = type(network).from_config({**network.get_config(), "name": name})
+            if not copy.built:
+                copy.build()
+        copy.set_weights(network.get_weights())
+    except Exception as error:  # whatever a user's class may raise
+        raise ValueError(
+            f"`network` could not be copied as {name!r} ({type(error).__name__}). Give "
+            f"{type(network).__name__} a get_config() that its constructor accepts and a build() without arguments, "
+            "or train without an average: ema_decay=0"
+        ) from error
+    copy.trainable = False
+    return copy

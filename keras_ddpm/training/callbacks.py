@@ -2,7 +2,7 @@
 
 import csv
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -19,27 +19,27 @@ DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")
 
 
 def for_run(
-    config: Any, out, generator, *, writes: bool = True, alone: Callable = lambda callback: callback
+    config: Any,
+    out,
+    shown: Sequence[keras.callbacks.Callback],
+    *,
+    writes: bool = True,
+    alone: Callable = lambda callback: callback,
 ) -> tuple[list[keras.callbacks.Callback], "ResumableState"]:
     """The callbacks of a training run.
 
     Args:
         config: `Config`.
         out: Folder of the run.
-        generator: `Generator` of the averaged weights.
+        shown: Callbacks that show what is trained, such as `drawing`.
         writes: Whether this process writes the run; of several that train together only one does.
         alone: Function of a callback that writes -> one that works outside of a distribution over several devices.
 
     Returns:
         List of callbacks, and the `ResumableState`, which is among them if the process writes or resumes.
-
-    Raises:
-        ValueError: if the configuration's `w` is neither one number nor one for each class, or the judge of its
-            evaluations knows other images.
     """
-    w = w_of_class(config.sampling.w, generator.network.num_classes)
     training = config.training
-    keep = BestWeights if training.objective == "diffusion" else LastWeights
+    keep = BestWeights if training.objective in ("diffusion", "autoencoder") else LastWeights
     run: list[keras.callbacks.Callback] = [StopOnNonFinite()]
     if writes:
         run.append(alone(keep(out / WEIGHTS)))
@@ -51,20 +51,39 @@ def for_run(
     if not writes:
         return [*run, state], state
     logs = [
+        *shown,
         keras.callbacks.CSVLogger(out / "log.csv", append=True),
         keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False),
         LossCurve(out / "log.csv", out / "loss.png"),
     ]
+    return [*run, *map(alone, logs), alone(state)], state
+
+
+def drawing(config: Any, out, generator) -> list[keras.callbacks.Callback]:
+    """What shows a generator in training: evaluations, whose figures later callbacks log, and grids of samples.
+
+    Args:
+        config: `Config`.
+        out: Folder of the run.
+        generator: `Generator` of the averaged weights.
+
+    Raises:
+        ValueError: if the configuration's `w` is neither one number nor one for each class, or the judge of its
+            evaluations knows other images.
+    """
+    w, training = w_of_class(config.sampling.w, generator.network.num_classes), config.training
+    shown: list[keras.callbacks.Callback] = []
     if training.evaluate_every:
         from keras_ddpm.evaluation.callback import EvaluateDuringTraining
         from keras_ddpm.evaluation.sources import check_kind
 
         settings = {"every": training.evaluate_every, "judge": training.judge}
-        logs.insert(0, EvaluateDuringTraining(generator, w, config.data.dataset, **settings))
-        check_kind(generator.network.image_shape, generator.network.num_classes, logs[0].kind)
+        evaluation = EvaluateDuringTraining(generator, w, config.data.dataset, **settings)
+        check_kind(generator.image_shape, generator.network.num_classes, evaluation.kind)
+        shown.append(evaluation)
     if training.grid_every:
-        logs.append(SampleGrid(generator, w, out / "grids", every=training.grid_every))
-    return [*run, *map(alone, logs), alone(state)], state
+        shown.append(SampleGrid(generator, w, out / "grids", every=training.grid_every))
+    return shown
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

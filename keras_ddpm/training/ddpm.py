@@ -14,11 +14,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_ddpm.codec import Codec, codec_of
 from keras_ddpm.conditions import from_values, nulls, to_values
-from keras_ddpm.networks.call import is_functional, predict
+from keras_ddpm.data.first_batch import check_first_batch
+from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
-from keras_ddpm.training.backends import TwoBackendModel
-from keras_ddpm.training.first_batch import check_first_batch
+from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.times import CURRICULA, TIMES, uniform
 from keras_ddpm.types import Tensor
 
@@ -28,7 +29,7 @@ register(*TIMES.values(), *filter(None, CURRICULA.values()))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class DDPM(TwoBackendModel):
+class DDPM(AveragedModel):
     """Trains a network; keeps an exponential moving average of its weights beside it.
 
     Args:
@@ -36,11 +37,11 @@ class DDPM(TwoBackendModel):
             model with inputs named "x_t", "t" and one for each condition. It must be built, or build itself by
             `build()`. The average is kept in a copy, made through `get_config`; without one, give `ema_decay=0`.
         diffusion: `Diffusion`.
+        codec: `Codec` whose latents are diffused; None for the images themselves. Its weights stay as they are.
         conditions: dict of name -> `Label` or `Scalar`; None: the network's own.
         p_uncond: Probability of dropping the condition, in [0, 1], all entries of it together; or a dict of one for
             each entry, which are dropped independently.
-        ema_decay: Upper limit of the average's decay, in [0, 1); 0 keeps no average. The decay of step n is
-            min(ema_decay, 1 - (1 + n)^(-2/3)), so that short runs are not averaged with their beginning.
+        ema_decay: See `AveragedModel`.
         times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
         curriculum: Function (u (B,), share of the run that is over) -> u (B,), see `times.CURRICULA`; None: all times
             from the beginning.
@@ -63,13 +64,12 @@ class DDPM(TwoBackendModel):
         >>> model.fit(images, labels, batch_size=128, epochs=50)
     """
 
-    # Deviation: Keras's optimizers can average weights too, but with one decay, which favours the beginning of a run.
-
     def __init__(
         self,
         network: keras.Model,
         diffusion,
         *,
+        codec: Codec | None = None,
         conditions: Mapping | None = None,
         p_uncond: float | Mapping[str, float] = 0.1,
         ema_decay: float = 0.9995,
@@ -79,24 +79,21 @@ class DDPM(TwoBackendModel):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(dtype="float32", **kwargs)  # the network alone is in mixed precision
-        self.conditions = dict(_conditions(network) if conditions is None else conditions)
-        each = dict(p_uncond) if isinstance(p_uncond, Mapping) else dict.fromkeys(self.conditions, p_uncond)
+        conditions = dict(_conditions(network) if conditions is None else conditions)
+        each = dict(p_uncond) if isinstance(p_uncond, Mapping) else dict.fromkeys(conditions, p_uncond)
         if not all(0 <= p <= 1 for p in each.values()) or not 0 <= ema_decay < 1:
             raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
-        if set(each) != set(self.conditions):
-            raise ValueError(f"`p_uncond` must hold {sorted(self.conditions)}. Received: {sorted(each)}")
+        if set(each) != set(conditions):
+            raise ValueError(f"`p_uncond` must hold {sorted(conditions)}. Received: {sorted(each)}")
         if curriculum is not None and not steps:
             raise ValueError(
                 f"`steps` must be the run's optimizer steps, by which `curriculum` goes. Received: {steps}"
             )
-        self.network, self.diffusion = network, diffusion
-        self.p_uncond, self.ema_decay, self.times, self.seed = p_uncond, ema_decay, times, seed
-        self.curriculum, self.steps = curriculum, steps
-        self.seeds = keras.random.SeedGenerator(seed)
-        if not network.built:
-            network.build()
-        self.ema_network = copy_network(network, "ema") if ema_decay else network
+        super().__init__(network, ema_decay=ema_decay, seed=seed, **kwargs)
+        self.conditions, self.diffusion, self.codec = conditions, diffusion, codec_of(network, codec)
+        self.p_uncond, self.times, self.curriculum, self.steps = p_uncond, times, curriculum, steps
+        if isinstance(self.codec, keras.Model):
+            self.codec.trainable = False
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.quarter_trackers = [keras.metrics.Mean(name=f"loss_q{q + 1}") for q in range(QUARTERS)]
         self.built = True
@@ -121,7 +118,7 @@ class DDPM(TwoBackendModel):
         return super().fit(x, y, **kwargs)
 
     def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
-        B = ops.shape(x_0)[0]
+        x_0, B = self.codec.encode(x_0), ops.shape(x_0)[0]
         t = self.draw_t(B, self.curriculum)
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
         condition = self.drop(as_dict(condition), B)
@@ -166,14 +163,6 @@ class DDPM(TwoBackendModel):
         """The share of the run that is over, by the step that the optimizer is at."""
         return ops.cast(self.optimizer.iterations, "float32") / float(self.steps or 1)
 
-    def update_ema(self, step: Tensor) -> None:
-        """Move the average towards the weights, after optimizer step number `step`."""
-        if not self.ema_decay:
-            return
-        decay = ops.minimum(self.ema_decay, 1.0 - (1.0 + ops.cast(step, "float32")) ** (-2.0 / 3.0))
-        for average, weight in zip(self.ema_network.weights, self.network.weights):
-            average.assign(decay * average + (1.0 - decay) * weight)
-
     def update_metrics(self, losses, t: Tensor, weight: Any = None) -> dict[str, Tensor]:
         """Mean loss, and the mean in each quarter of the times (q1 the least noisy); rows of weight 0 do not count."""
         self.loss_tracker.update_state(losses, sample_weight=weight)
@@ -198,32 +187,31 @@ class DDPM(TwoBackendModel):
     def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss, on the given (t, eps), or on drawn ones if there are none."""
         parts = data[0] if isinstance(data[0], tuple | list) else data[:2]
+        x_0, condition, *given = parts
+        x_0 = self.codec.encode(x_0)
         weight: list[Tensor] = []
-        if len(parts) >= 4:  # of `validation_set`; on several devices with the weight of each row
-            x_0, condition, t, eps, *weight = parts
+        if given:  # of `validation_set`; on several devices with the weight of each row
+            t, eps, *weight = given
         else:
-            x_0, condition = parts
             t = self.draw_t(ops.shape(x_0)[0])
             eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
         return self.update_metrics(self.losses(self.ema_network, x_0, as_dict(condition), t, eps), t, *weight)
 
     def get_config(self) -> dict:
-        objects = {"network": self.network, "diffusion": self.diffusion}
+        objects = {"diffusion": self.diffusion, "codec": self.codec}
         return {
-            "name": self.name,
+            **super().get_config(),
             "conditions": to_values(self.conditions),
             "p_uncond": dict(self.p_uncond) if isinstance(self.p_uncond, Mapping) else self.p_uncond,
-            "ema_decay": self.ema_decay,
             "times": serialize(self.times),
             "curriculum": self.curriculum and serialize(self.curriculum),
             "steps": self.steps,
-            "seed": self.seed,
             **{name: keras.saving.serialize_keras_object(value) for name, value in objects.items()},
         }
 
     @classmethod
     def from_config(cls, config: dict) -> "DDPM":
-        objects = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("network", "diffusion")}
+        objects = {n: keras.saving.deserialize_keras_object(config.get(n)) for n in ("network", "diffusion", "codec")}
         changed = {"conditions": from_values(config["conditions"]), "times": deserialize(config["times"])}
         changed["curriculum"] = config["curriculum"] and deserialize(config["curriculum"])
         return cls(**{**config, **objects, **changed})
@@ -241,27 +229,3 @@ def _conditions(network):
         raise ValueError(
             '`conditions` must be given for a network without an attribute `conditions`, such as {"label": Label(10)}'
         ) from error
-
-
-def copy_network(network: keras.Model, name: str) -> keras.Model:
-    """A network of the same kind and weights, which no gradient changes.
-
-    Raises:
-        ValueError: if it cannot be copied.
-    """
-    try:
-        if is_functional(network):
-            copy = keras.models.clone_model(network)
-        else:
-            copy = type(network).from_config({**network.get_config(), "name": name})
-            if not copy.built:
-                copy.build()
-        copy.set_weights(network.get_weights())
-    except Exception as error:  # whatever a user's class may raise
-        raise ValueError(
-            f"`network` could not be copied as {name!r} ({type(error).__name__}). Give "
-            f"{type(network).__name__} a get_config() that its constructor accepts and a build() without arguments, "
-            "or train without an average: ema_decay=0"
-        ) from error
-    copy.trainable = False
-    return copy

@@ -1,7 +1,10 @@
 """What is trained: functions from a network and a configuration to a Keras model, by the name of the objective."""
 
+from keras_ddpm.codec import Codec
 from keras_ddpm.config import choose
 from keras_ddpm.training.adversarial import AdversarialTuning
+from keras_ddpm.training.autoencoder import AutoencoderTraining
+from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.consistency import ConsistencyTuning
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.diffusion_gan import DiffusionGAN
@@ -14,7 +17,7 @@ TUNING = ("consistency", "adversarial", "perceptual")
 """Objectives that start from a trained model."""
 
 
-def make_model(network, diffusion, config, *, steps: int) -> DDPM:
+def make_model(network, diffusion, config, *, steps: int, codec: Codec | None = None) -> AveragedModel:
     """The model of a configuration's objective, compiled.
 
     Args:
@@ -22,6 +25,7 @@ def make_model(network, diffusion, config, *, steps: int) -> DDPM:
         diffusion: `Diffusion`.
         config: `Config`.
         steps: Optimizer steps of the whole run.
+        codec: `Codec` whose latents are diffused; None for images.
 
     Raises:
         ValueError: for a name or a number that cannot be used.
@@ -34,6 +38,7 @@ def make_model(network, diffusion, config, *, steps: int) -> DDPM:
         "curriculum": choose(CURRICULA, training.curriculum, "curriculum"),
         "steps": steps,
         "seed": training.seed,
+        "codec": codec,
     }
     model = choose(OBJECTIVES, training.objective, "objective")(network, diffusion, config, common)
     betas = ADVERSARIAL_BETAS if isinstance(model, AdversarialTuning) else (0.9, 0.999)
@@ -72,10 +77,16 @@ def _diffusion_gan(network, diffusion, config, common):
     return DiffusionGAN(network, diffusion, **given, **common)
 
 
+def _autoencoder(network, diffusion, config, common):
+    shared = {name: common[name] for name in ("ema_decay", "seed")}
+    return AutoencoderTraining(network, kl_weight=config.autoencoder.kl_weight, **shared)
+
+
 OBJECTIVES = {
     "diffusion": _diffusion,
     "perceptual": _perceptual,
     "consistency": _consistency,
     "adversarial": _adversarial,
     "diffusion_gan": _diffusion_gan,
+    "autoencoder": _autoencoder,
 }

@@ -1,6 +1,7 @@
 """The precision, and whether with XLA, in which this machine trains fastest: measured, since processors differ."""
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Iterable
 
@@ -8,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_ddpm import presets
-from keras_ddpm.config import Config
+from keras_ddpm.config import Config, from_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.training.objectives import make_model
@@ -17,7 +18,7 @@ from keras_ddpm.training.optimizer import use_xla
 WARM_UP, MEASURED = 2, 5
 
 
-def settle(config: Config, source: sources.Source, *, run=None) -> Config:
+def settle(config: Config, source: sources.Source, *, run=None, codec: pathlib.Path | None = None) -> Config:
     """The configuration, with what `precision` "auto" leaves open settled by measuring.
 
     `jit` "auto" is then measured too, except under JAX, which always compiles. Prints what was measured.
@@ -26,13 +27,14 @@ def settle(config: Config, source: sources.Source, *, run=None) -> Config:
         config: `Config`.
         source: `sources.Source`, whose first batch is trained on.
         run: Folder of a run that goes on as it began; None to measure.
+        codec: Weights of the autoencoder in whose latents to diffuse; None for images.
     """
     if config.training.precision != "auto":
         return config
     if run is not None:
-        began = presets.read_config(run)[0].training
+        began = from_json((pathlib.Path(run) / "config.json").read_text()).training
         return _with(config, (began.precision, began.jit))
-    rates = {choice: images_per_second(_with(config, choice), source) for choice in choices(config)}
+    rates = {choice: images_per_second(_with(config, choice), source, codec) for choice in choices(config)}
     best = max(rates, key=lambda choice: rates[choice])
     measured = ", ".join(f"{_in_words(choice)} {rate:.0f}" for choice, rate in rates.items())
     print(f"Training in {_in_words(best)}, the fastest here (images/s: {measured})", flush=True)
@@ -47,10 +49,12 @@ def choices(config: Config) -> Iterable[tuple[str, str]]:
     return [(precision, jit) for precision in ("float32", "mixed_bfloat16") for jit in compiled]
 
 
-def images_per_second(config: Config, source: sources.Source) -> float:
+def images_per_second(config: Config, source: sources.Source, codec: pathlib.Path | None = None) -> float:
     """Images a second of the median train step, with weights that are thrown away."""
     network = presets.build_network(config, source.image_shape, source.num_classes, dtype=config.training.precision)
-    model = make_model(network, Diffusion.from_names(**vars(config.diffusion)), config, steps=WARM_UP + MEASURED)
+    diffusion = Diffusion.from_names(**vars(config.diffusion))
+    latents = presets.make_codec(config, source.image_shape, codec)
+    model = make_model(network, diffusion, config, steps=WARM_UP + MEASURED, codec=latents)
     known = isinstance(source.batches, keras.utils.PyDataset)
     images, condition = source.batches[0] if known else next(iter(source.batches))
     times = []

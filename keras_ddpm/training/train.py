@@ -1,18 +1,22 @@
 """Training as one function: config -> data -> model -> fit -> save; a recipe is several configurations in a row."""
 
+import dataclasses
 import os
 import pathlib
+import shutil
 from collections.abc import Sequence
 
 import keras
 
 from keras_ddpm import files, presets
-from keras_ddpm.config import Config, Devices, choose, recipe_to_json
+from keras_ddpm.config import Config, Devices, check_latent, choose, recipe_to_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
+from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.training import callbacks, speed
+from keras_ddpm.training.autoencoder import ReconstructionGrid
 from keras_ddpm.training.distribution import agreement, cluster
 from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Together
 from keras_ddpm.training.objectives import TUNING, make_model
@@ -32,7 +36,7 @@ def train(
     num_classes: int | None = None,
     resume: bool = False,
     devices: Devices | None = None,
-) -> Generator:
+) -> Generator | Autoencoder:
     """Train a model and write its run.
 
     Args:
@@ -50,6 +54,7 @@ def train(
 
     Returns:
         `Generator` with the averaged weights of the best validation loss; tuning and diffusion_gan keep the last ones.
+        With the objective "autoencoder" the `Autoencoder`.
 
     Raises:
         ValueError: before any work is done, for a configuration or data that cannot be trained with.
@@ -95,34 +100,64 @@ def _train(config, out, *, placement, init, data, validation, num_classes, resum
             raise ValueError(
                 f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
             )
-        source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
-        placement.check(training, source.batches)
         start = out / callbacks.STATE if resume and (out / callbacks.STATE).exists() else None
-        config = speed.settle(config, source, run=start and out)
+        config, image_shape, codec = _with_codec(config, out if start else training.codec)
+        source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
+        if codec is not None and image_shape != source.image_shape:
+            raise ValueError(
+                f"`codec` must be of the data's images, {source.image_shape}. "
+                f"Received: {training.codec!r}, of {image_shape}"
+            )
+        placement.check(training, source.batches)
+        config = speed.settle(config, source, run=start and out, codec=codec)
         keras.utils.set_random_seed(training.seed)
         if start is None and init is not None:
             start = presets.weights_file(init)
-        processes.agree(lambda: agreement.terms(config, source, start=start, resume=resume, devices=placement.count))
+        given = {"start": start, "codec": codec, "resume": resume}
+        processes.agree(lambda: agreement.terms(config, source, devices=placement.count, **given))
     with processes.working(), placement.scope():
-        _fit(config, out, source, placement=placement, start=start, resume=resume, recipe=recipe)
+        _fit(config, out, source, placement=placement, recipe=recipe, **given)
     processes.wait("end")
-    return presets.load_preset(out)
+    return presets.load_autoencoder(out) if training.objective == "autoencoder" else presets.load_preset(out)
 
 
-def _fit(config, out, source, *, placement, start, resume, recipe):
+def _with_codec(config, named):
+    """A configuration with the sizes of the codec in a folder; the images it is for, and the file of its weights."""
+    training, channels = config.training, config.autoencoder.latent_channels
+    if training.objective == "autoencoder":
+        if channels < 1 or training.codec is not None:
+            raise ValueError(
+                "With `objective` 'autoencoder', `latent_channels` must be at least 1 and `codec` None. "
+                f"Received: {channels}, {training.codec!r}"
+            )
+        return config, None, None
+    if training.codec is None:
+        if config.latent:
+            raise ValueError(f"`codec` must name an autoencoder, for `latent_channels` {channels}. Received: None")
+        return config, None, None
+    section, image_shape, file = presets.find_autoencoder(named)
+    config = dataclasses.replace(config, autoencoder=section)
+    check_latent(config)
+    return config, image_shape, file
+
+
+def _fit(config, out, source, *, placement, start, codec, resume, recipe):
     training, writes = config.training, placement.processes.first
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
     if start is not None and start.name != callbacks.STATE:
         read_weights(network, start)
-    model = make_model(network, diffusion, config, steps=training.epochs * sources.count_batches(source.batches))
+    latents = presets.make_codec(config, source.image_shape, codec)
+    steps = training.epochs * sources.count_batches(source.batches)
+    model = make_model(network, diffusion, config, steps=steps, codec=latents)
 
     with placement.outside():
         drawn = model.ema_network
         if placement.several:
             drawn = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-        generator = Generator.from_names(drawn, diffusion, config.sampling)
-    run, state = callbacks.for_run(config, out, generator, writes=writes, alone=placement.alone)
+            latents = presets.make_codec(config, source.image_shape, codec)
+        shown = _shown(config, out, source, drawn, diffusion, latents)
+    run, state = callbacks.for_run(config, out, shown, writes=writes, alone=placement.alone)
     if placement.several and writes:
         run.insert(0, CopyWeights(drawn))
     epoch = state.restore(model) if resume else 0
@@ -130,10 +165,18 @@ def _fit(config, out, source, *, placement, start, resume, recipe):
         raise ValueError(
             f"The run in {str(out)!r} has {epoch} epochs: `epochs` must be more. Received: {training.epochs}"
         )
-    held_out = choose(VALIDATION, training.validation_noise, "validation_noise")
+    if training.objective == "autoencoder":
+        held_out = ((source.images,),)
+    else:
+        validation = choose(VALIDATION, training.validation_noise, "validation_noise")
+        shape = latents.latent_shape
+        held_out = validation(source.images, source.labels, diffusion, shape=shape, epoch=epoch)
 
     if writes:
         files.check_folder(out)
+        if codec is not None and codec != out / presets.CODEC:
+            with files.atomic(out / presets.CODEC) as partial:
+                shutil.copyfile(codec, partial)
         presets.write_config(out, config, source.image_shape, source.num_classes)
         if recipe is not None:
             write_text(recipe[0] / RECIPE, recipe_to_json(recipe[1]))
@@ -142,7 +185,7 @@ def _fit(config, out, source, *, placement, start, resume, recipe):
     batch_size = 4 * training.batch_size
     model.fit(
         placement.share(source.batches),
-        validation_data=placement.held_out(held_out(source.images, source.labels, diffusion, epoch=epoch), batch_size),
+        validation_data=placement.held_out(held_out, batch_size),
         validation_batch_size=batch_size,
         epochs=training.epochs,
         initial_epoch=epoch,
@@ -150,3 +193,11 @@ def _fit(config, out, source, *, placement, start, resume, recipe):
         shuffle=False,  # `Batches` has its own order, which a resumed run repeats
         verbose=verbose,
     )
+
+
+def _shown(config, out, source, network, diffusion, codec):
+    """The callbacks that show the averaged network: reconstructions of an autoencoder, samples of all else."""
+    every = config.training.grid_every
+    if config.training.objective != "autoencoder":
+        return callbacks.drawing(config, out, Generator.from_names(network, diffusion, config.sampling, codec=codec))
+    return [ReconstructionGrid(network, source.images, out / "grids", every=every)] if every else []

@@ -22,7 +22,7 @@ from keras_ddpm.evaluation.page import comparison
 from keras_ddpm.evaluation.report import read_report
 from keras_ddpm.evaluation.sources import Source
 from keras_ddpm.synthesis.filters import confidence, weights_of
-from keras_ddpm.training.callbacks import for_run
+from keras_ddpm.training.callbacks import drawing
 
 KIND = Kind((10, 12, 3), 4)
 FIRST = "accuracy,fid,prdc,diversity,memorisation,pixels"
@@ -315,10 +315,11 @@ def test_a_training_logs_the_figures_of_its_judge(judged, dataset, tmp_path):
 @pytest.mark.parametrize("named", [True, False])
 def test_a_training_with_a_judge_of_other_images_is_an_error_before_it_begins(judged, tmp_path, named):
     kind = Kind((28, 28, 1), 10) if named else KIND
-    generator = SimpleNamespace(network=SimpleNamespace(**kind._asdict()))
+    network = SimpleNamespace(num_classes=kind.num_classes)
+    generator = SimpleNamespace(network=network, image_shape=kind.image_shape)
     training = config.TrainingConfig(evaluate_every=1, judge=str(judged) if named else None)
     with pytest.raises(ValueError, match=rf"The judge knows .* Received: {kind}"):
-        for_run(config.Config(training=training), tmp_path, generator)
+        drawing(config.Config(training=training), tmp_path, generator)
 
 
 def test_the_best_of_several_is_chosen_by_the_judge(judged):

@@ -21,7 +21,7 @@ def pretend(monkeypatch, **rates):
     """Rates by precision; those that are not named are 1. Returns the list of what will be measured."""
     asked: list[str] = []
 
-    def rate(settings, source):
+    def rate(settings, source, codec=None):
         asked.append(settings.training.precision)
         return rates.get(settings.training.precision, 1.0)
 
@@ -71,7 +71,7 @@ def test_measuring_leaves_no_trace_in_the_weights(tmp_path):
     named = replace_section(AUTO, "training", precision="float32")
     plain = keras_ddpm.train(named, tmp_path / "named", data=toy(), num_classes=3)
 
-    def measured_for_real(settings, source):
+    def measured_for_real(settings, source, codec=None):
         rate = speed_of(settings, source)
         assert rate > 0
         return 1e9 if settings.training.precision == "float32" else rate

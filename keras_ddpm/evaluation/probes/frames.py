@@ -44,7 +44,13 @@ def reverse_frames(path: dict[str, np.ndarray], labels: np.ndarray, *, times: np
 
 
 def forward_frames(
-    images: np.ndarray, labels: np.ndarray, add_noise: Callable, *, levels: int, seed: int = 0
+    images: np.ndarray,
+    labels: np.ndarray,
+    add_noise: Callable,
+    *,
+    levels: int,
+    shape: tuple[int, ...] | None = None,
+    seed: int = 0,
 ) -> Frames:
     """Frames of the forward process, at most `FRAMES` of them.
 
@@ -53,13 +59,14 @@ def forward_frames(
         labels: int (N,).
         add_noise: Function (x_0, eps, t) -> x_t, with t in [0, 1].
         levels: Number of noise levels T; frames are taken at some of the times 0, 1/T ... 1.
+        shape: Of the noise of one image; None for the image's.
         seed: Seed of the noise, which is the same at every t.
 
     Returns:
         `Frames`.
     """
     x_0 = to_float(images)
-    eps = np.random.default_rng(seed).standard_normal(x_0.shape).astype("float32")
+    eps = np.random.default_rng(seed).standard_normal((len(x_0), *(shape or x_0.shape[1:]))).astype("float32")
     progress = spread(levels + 1) / levels  # 0 ... 1
     stack = [to_uint8(np.asarray(add_noise(x_0, eps, t))) for t in progress]
     return Frames(np.stack(stack), labels, progress)

@@ -11,13 +11,14 @@ from keras_ddpm import files, presets
 from keras_ddpm.config import Config
 
 
-def terms(config: Config, source: Any, *, start: Any, resume: bool, devices: int) -> dict:
+def terms(config: Config, source: Any, *, start: Any, codec: Any, resume: bool, devices: int) -> dict:
     """What a training depends on, for `Processes.agree`.
 
     Args:
         config: `Config`.
         source: `sources.Source`.
         start: File of the weights or the state to start from, or None.
+        codec: File of the weights of the autoencoder in whose latents to diffuse, or None.
         resume: Whether a run is resumed.
         devices: Number of devices that share a batch.
 
@@ -32,8 +33,13 @@ def terms(config: Config, source: Any, *, start: Any, resume: bool, devices: int
         "batches": len(source.batches),
         "data": _digest(source.batches[0]),
         "held-out images": _digest((source.images, source.labels)),
-        "start": None if start is None else files.sha256(start)[:16],
+        "start": _of_file(start),
+        "codec": _of_file(codec),
     }
+
+
+def _of_file(path):
+    return None if path is None else files.sha256(path)[:16]
 
 
 def _digest(arrays):

@@ -8,12 +8,12 @@ import numpy as np
 from keras_ddpm.conditions import Condition
 
 
-def check_first_batch(x, y, conditions: Mapping[str, Condition]) -> None:
+def check_first_batch(x, y, conditions: Mapping[str, Condition] | None = None) -> None:
     """Check the first images and conditions that `fit` is going to see.
 
     Args:
         x, y: Arguments of `keras.Model.fit`.
-        conditions: The model's conditions.
+        conditions: The model's conditions; None for a model that is told nothing.
 
     Raises:
         ValueError: if there is no pair of images and conditions, the images are not in [-1, 1], or a condition is
@@ -21,7 +21,7 @@ def check_first_batch(x, y, conditions: Mapping[str, Condition]) -> None:
     """
     images, given = _first(x, y)
     given = given if isinstance(given, Mapping) else {"label": given}
-    if set(given) != set(conditions):
+    if conditions is not None and set(given) != set(conditions):
         raise ValueError(f"The data's conditions must be {sorted(conditions)}. Received: {sorted(given)}")
     if images.ndim != 4:
         raise ValueError(f"Images must have shape (N, H, W, C). Received: {images.shape}")
@@ -31,7 +31,7 @@ def check_first_batch(x, y, conditions: Mapping[str, Condition]) -> None:
             f"Images must be in [-1, 1], with -1 black. Received: values from {low:g} to {high:g} in the first batch. "
             "Divide 0..255 by 127.5 and subtract 1"
         )
-    for name, kind in conditions.items():
+    for name, kind in (conditions or {}).items():
         kind.check(np.asarray(given[name]), name)
 
 
