@@ -59,12 +59,14 @@ def export(
         pathlib.Path of the JSON.
 
     Raises:
-        ValueError: for an unknown preset or runtime, a preset with attributes, an `out` that holds another preset,
-            settings that cannot be used or would not be kept, or if what was written does not draw what Python draws.
+        ValueError: for an unknown preset or runtime, a preset with attributes or of latents, an `out` that holds
+            another preset, settings that cannot be used or would not be kept, or if what was written does not draw what
+            Python draws.
         OSError: if the folder cannot be written.
     """
     config, image_shape, num_classes = presets.read_config(preset)
     presets.check_label_alone(config)
+    presets.check_pixels(config, "A runtime works")
     config = presets.with_sampling(config, **_given(sampling))
     steps, own = steps_of(config), presets.find(preset)
     folder = own if out is None else pathlib.Path(out)

@@ -8,7 +8,7 @@ It is written under a hidden name, which no server looks at, loaded and compared
 
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -63,12 +63,13 @@ def export(
     versions.next_number(out)
     notify(f"loading {preset}")
     loaded = presets.load_preset(preset, **(sampling or {}))
-    functions = signatures.build(loaded.network, loaded.diffusion, config.sampling, metadata=found)
+    parts = (loaded.network, loaded.codec)
+    functions = signatures.build(loaded.network, loaded.diffusion, config.sampling, metadata=found, codec=loaded.codec)
     files.check_folder(out)
     versions.sweep(out)
     with files.partial_folder(out) as partial:
         notify("writing the graph")
-        write(loaded.network, functions, partial)
+        write(parts, functions, partial)
         metadata.write(partial, found)
         warmup.write(partial, found)
         verify.verify(partial, preset=preset, notify=notify)
@@ -76,10 +77,12 @@ def export(
         return versions.publish(partial, out)
 
 
-def write(network, functions: dict, folder: pathlib.Path) -> None:
-    """Write the SavedModel itself; the first function is also `serving_default`."""
+def write(parts: Iterable, functions: dict, folder: pathlib.Path) -> None:
+    """Write the SavedModel itself, with the weights of its parts; the first function is also `serving_default`."""
     archive = keras.export.ExportArchive()
-    archive.track(network)
+    for part in parts:
+        if isinstance(part, keras.Model):
+            archive.track(part)
     for name, (function, specs) in functions.items():
         archive.add_endpoint(name, function, specs)
     try:

@@ -3,7 +3,8 @@
     sample, sample_png   (digit, w, seed) -> images
     trajectory           (digit, w, seed) -> every k-th x_t
     denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network, t = 0 ... T - 1
-    restore              (image, mask, digit, w, seed) -> images: what the mask leaves, and the rest drawn anew
+    restore              (image, mask, digit, w, seed) -> images: what the mask leaves, and the rest drawn anew; not of
+                         a model of latents
     metadata             (digit) -> the settings of the export, as JSON
 
 Every input and output has the batch first, so that a server can merge requests. The loop is one `while` of the graph,
@@ -21,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ddpm.codec import Codec
 from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
 from keras_ddpm.restoration import operators, projection
@@ -34,7 +36,9 @@ DIGIT, W, SEED = (
 T = tf.TensorSpec([None], "int32", "t")
 
 
-def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[str, tuple[Callable, list]]:
+def build(
+    network: keras.Model, diffusion: Any, sampling, *, metadata, codec: Codec | None = None
+) -> dict[str, tuple[Callable, list]]:
     """The functions of a SavedModel.
 
     Args:
@@ -43,15 +47,16 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
         sampling: `SamplingConfig`.
         metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `num_classes`, `T`,
             `restore` (its steps and repeats) and `xla` are read here too.
+        codec: `Codec` whose latents are diffused; None for images.
 
     Returns:
         dict of name -> (function, its `tf.TensorSpec`s). Functions take what the specs name and return a dict.
     """
     request = [DIGIT, W, SEED]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
-    image = tf.TensorSpec([None, *network.image_shape], "uint8", "image")
-    mask = tf.TensorSpec([None, *network.image_shape[:2]], "uint8", "mask")
-    generator = Generator.from_names(network, diffusion, sampling)
+    generator = Generator.from_names(network, diffusion, sampling, codec=codec)
+    image = tf.TensorSpec([None, *generator.image_shape], "uint8", "image")
+    mask = tf.TensorSpec([None, *generator.image_shape[:2]], "uint8", "mask")
     baked = sampling.w if sampling.guidance == "none" else None
     checked = functools.partial(check, num_classes=network.num_classes, w=baked)
 
@@ -72,7 +77,9 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
     def trajectory(digit, w, seed):
         x_T, x_s, _ = draw(digit, w, seed, path=True)  # (S, N, H, W, C) each but x_T
         places, times = generator.kept(metadata["every"])
-        states = tf.gather(tf.concat([x_T[None], x_s], axis=0), places, axis=0)  # (K, N, H, W, C)
+        states = tf.gather(tf.concat([x_T[None], x_s], axis=0), places, axis=0)  # (K, N, h, w, c)
+        decoded = generator.codec.decode(tf.reshape(states, [-1, *network.image_shape]))  # (K N, H, W, C)
+        states = tf.reshape(decoded, [len(places), -1, *generator.image_shape])
         index = tf.constant(np.round(times * metadata["T"]) - 1, "int32")
         return {"x_t": keras.ops.swapaxes(states, 0, 1), "t": tf.repeat(index[None], tf.shape(digit)[0], axis=0)}
 
@@ -104,7 +111,7 @@ def build(network: keras.Model, diffusion: Any, sampling, *, metadata) -> dict[s
         "sample_png": (sample_png, request),
         "trajectory": (trajectory, request),
         "denoise": (denoise, [x_t, T, DIGIT, W]),
-        "restore": (restore, [image, mask, *request]),
+        **({"restore": (restore, [image, mask, *request])} if "restore" in metadata else {}),
         "metadata": (describe, [DIGIT]),
     }
 

@@ -22,13 +22,14 @@ def requests(metadata: dict) -> Iterator[tuple[str, dict]]:
         return {"digit": digit, "w": np.full(n, metadata["w"], "float32"), "seed": numbers.astype("int64")}
 
     one = rows(1)
-    x_t = np.zeros((1, *metadata["image_shape"]), "float32")
+    x_t = np.zeros((1, *metadata.get("latent_shape", metadata["image_shape"])), "float32")
     yield from (("sample", rows(n)) for n in metadata["allowed_batch_sizes"])
     yield from ((name, one) for name in ("serving_default", "sample_png", "trajectory"))
     yield "denoise", {"x_t": x_t, "t": np.zeros(1, "int32"), "digit": one["digit"], "w": one["w"]}
-    half = np.zeros((1, *metadata["image_shape"][:2]), "uint8")
-    half[:, : half.shape[1] // 2] = 1
-    yield "restore", {"image": np.zeros((1, *metadata["image_shape"]), "uint8"), "mask": half, **one}
+    if "restore" in metadata:
+        half = np.zeros((1, *metadata["image_shape"][:2]), "uint8")
+        half[:, : half.shape[1] // 2] = 1
+        yield "restore", {"image": np.zeros((1, *metadata["image_shape"]), "uint8"), "mask": half, **one}
     yield "metadata", {"digit": one["digit"]}
 
 

@@ -17,7 +17,7 @@ from .deadline import Deadline, default_seconds
 from .errors import invalid
 from .model_spec import ModelSpec, VersionStatus
 from .remote_model import RemoteModel
-from .results import Denoised, Drawn, Encoded, Trajectory, output_specs
+from .results import Denoised, Drawn, Encoded, Trajectory, diffused_shape, output_specs
 from .signature import Signature
 from .tls import TLS
 from .transports import open_transport
@@ -168,7 +168,7 @@ class Client:
         """Call the network once, with guidance.
 
         Args:
-            x_t: float (N, H, W, C), noisy images.
+            x_t: float (N, H, W, C), noisy images; of a model of latents, noisy latents.
             t: int or array of ints, 0 ... T - 1.
             digit, w, deadline: See `sample`.
 
@@ -181,7 +181,7 @@ class Client:
         rows: dict[str, Any] = {"t": arguments.integers("t", t), "digit": arguments.integers("digit", digit)}
         guidance = None if w is None else arguments.guidance(w)
         model, end = self._metadata(deadline)
-        shape = tuple(model["image_shape"])
+        shape = diffused_shape(model)
         x_t = np.asarray(x_t)
         if x_t.dtype.kind not in "iuf" or x_t.ndim != len(shape) + 1 or x_t.shape[1:] != shape or not len(x_t):
             raise invalid("x_t", f"numbers (N, {', '.join(map(str, shape))})", f"{x_t.dtype} {x_t.shape}")
@@ -299,7 +299,7 @@ class Client:
     def _predict_rows(self, signature, inputs, model, end, *, steps):
         rows = len(next(iter(inputs.values())))
         end = end or Deadline(default_seconds(rows, steps))
-        outputs = output_specs(signature, model["image_shape"])
+        outputs = output_specs(signature, model)
         return self._model.predict_rows(signature, inputs, end, outputs=outputs, max_batch=model["max_batch"])
 
     def _metadata(self, seconds):

@@ -200,8 +200,9 @@ def _check_metadata(metadata):
     missing = [name for name in (*COUNTS, "image_shape", "w") if name not in metadata]
     if missing:
         raise ValueError(f"the model's metadata lack {missing}: {metadata!r:.200}")
-    sizes = [metadata[name] for name in COUNTS] + list(metadata["image_shape"])
-    if len(sizes) != len(COUNTS) + 3 or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+    shapes = [list(metadata[name]) for name in ("image_shape", "latent_shape") if name in metadata]
+    sizes = [metadata[name] for name in COUNTS] + [size for shape in shapes for size in shape]
+    if any(len(shape) != 3 for shape in shapes) or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
         raise ValueError(f"{COUNTS} and the three sizes of `image_shape` must be positive integers: {metadata!r:.200}")
     if type(metadata["w"]) not in (int, float) or not math.fabs(metadata["w"]) < 3e38:
         raise ValueError(f"`w` must be a finite number: {metadata['w']!r:.60}")

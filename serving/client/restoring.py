@@ -56,9 +56,11 @@ def calls(model: Mapping[str, Any]) -> int:
     """How often a model calls its network for an image.
 
     Raises:
-        InvalidRequest: for a model that was exported before there was `restore`.
+        InvalidRequest: for a model of latents, or one that was exported before there was `restore`.
         ServingError: if its metadata make no sense.
     """
+    if "latent_shape" in model:
+        raise InvalidRequest("This model diffuses latents, of which no pixel is known: it has no `restore`")
     if "restore" not in model:
         raise InvalidRequest("This model was exported before there was `restore`: export it again, or use `sample`")
     with reading_response():

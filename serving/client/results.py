@@ -1,7 +1,8 @@
 """What a client hands back: arrays, with the seeds that draw them again, and pictures for people."""
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,21 +13,27 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def output_specs(signature: str, image_shape: list[int]) -> dict[str, TensorSpec]:
+def diffused_shape(model: Mapping[str, Any]) -> tuple[int, ...]:
+    """(H, W, C) of what a model diffuses, by its metadata: images, or an autoencoder's latents."""
+    return tuple(model.get("latent_shape", model["image_shape"]))
+
+
+def output_specs(signature: str, model: Mapping[str, Any]) -> dict[str, TensorSpec]:
     """What the client promises of a signature's outputs, whatever the server says it gives.
 
     Args:
         signature: "sample", "sample_png", "trajectory", "restore" or "denoise".
-        image_shape: Height, width and channels.
+        model: The model's metadata.
     """
-    h, w, c = image_shape
-    image, states = TensorSpec("float32", (None, h, w, c)), TensorSpec("float32", (None, None, h, w, c))
+    h, w, c = model["image_shape"]
+    states = TensorSpec("float32", (None, None, h, w, c))
+    diffused = TensorSpec("float32", (None, *diffused_shape(model)))
     return {
         "sample": {"image": TensorSpec("uint8", (None, h, w, c))},
         "restore": {"image": TensorSpec("uint8", (None, h, w, c))},
         "sample_png": {"image_bytes": TensorSpec("string", (None,))},
         "trajectory": {"x_t": states, "t": TensorSpec("int32", (None, None))},
-        "denoise": {"eps": image, "x_0": image},
+        "denoise": {"eps": diffused, "x_0": diffused},
     }[signature]
 
 
@@ -87,4 +94,4 @@ class Denoised(NamedTuple):
     """The result of one guided network call."""
 
     eps: np.ndarray  # float32 (N, H, W, C), the noise in x_t
-    x_0: np.ndarray  # float32 (N, H, W, C), the clean image
+    x_0: np.ndarray  # float32 (N, H, W, C), the clean image; of a model of latents, its latents
