@@ -25,6 +25,7 @@ SNIPPETS = [
     for snippet in re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
 ]
 OTHER_DATA = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "guide" / "other_data.md").read_text(), re.S)
+LATENT = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "guide" / "latent.md").read_text(), re.S)
 NOT_RUN = {
     "git clone <this repository> && cd keras_ddpm": "there is no repository to clone; continuous integration begins so",
     "python -m keras_ddpm sample 3 --preset runs/mnist": "hours of training; test_package.py draws from a run",
@@ -44,6 +45,10 @@ NOT_RUN = {
     ),
     "python -m keras_ddpm sample 0 --n 8 --attributes Smiling 1 Eyeglasses 0 --preset runs/faces": (
         "needs the training above; test_dataset_attributes.py"
+    ),
+    **dict.fromkeys(
+        [line for block in LATENT for line in block.splitlines() if line],
+        "hours of training; test_train_latent.py and test_latent_study.py run small ones",
     ),
     "python -m keras_ddpm compare report mine": "needs the two above; test_evaluate_command.py",
     **dict.fromkeys(
@@ -156,5 +161,7 @@ def test_the_guides_snippets_run_as_written_and_draw_what_they_say(snippet, tmp_
         np.testing.assert_array_equal(squares.images[:, 8, 8].argmax(axis=-1), squares.labels)
     elif "ground_colour" in found:
         assert (found["images"][1] == found["ground_colour"][1]).all() and found["digit_colour"].shape == (2, 3)
+    elif "autoencoder" in found:
+        assert found["z"].shape == (2, 7, 7, 4) and found["x"].shape == (2, 28, 28, 1)
     else:
         assert len(found["shapes"]) >= 4
