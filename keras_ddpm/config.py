@@ -173,7 +173,7 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FewStepConfig:
-    """What the objectives consistency and adversarial read. See `training.consistency` and `training.adversarial`."""
+    """What the objectives consistency and adversarial read. See `training.losses`."""
 
     halvings: int = 5
     """How often the distance between the two times of the consistency loss is halved during the run."""

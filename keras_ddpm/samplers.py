@@ -116,8 +116,8 @@ def dpm_solver_pp_2m_sde(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigm
 def consistency(alpha_t: Tensor, sigma_t: Tensor, alpha_s: Tensor, sigma_s: Tensor) -> np.ndarray:
     """Multistep consistency sampling: x_s = alpha_s x_0 + sigma_s noise, the estimate with new noise.
 
-    For networks whose first estimate is an image already (`training.consistency`, `training.adversarial`): the noise
-    makes room for the next call to mend it. It visits the times of `consistency_times`.
+    For networks whose first estimate is an image already, because consistency or adversarial tuning made it one
+    (`training.losses`): the noise makes room for the next call to mend it. It visits the times of `consistency_times`.
 
     Args:
         alpha_t, sigma_t, alpha_s, sigma_s: See `ddpm`.

@@ -2,14 +2,14 @@
 
 from keras_ddpm.codec import Codec
 from keras_ddpm.config import choose
-from keras_ddpm.training.adversarial import AdversarialTuning
 from keras_ddpm.training.autoencoder import AutoencoderTraining
 from keras_ddpm.training.backends import AveragedModel
-from keras_ddpm.training.consistency import ConsistencyTuning
 from keras_ddpm.training.ddpm import DDPM
-from keras_ddpm.training.diffusion_gan import DiffusionGAN
+from keras_ddpm.training.losses.adversarial import AdversarialTuning
+from keras_ddpm.training.losses.consistency import ConsistencyTuning
+from keras_ddpm.training.losses.diffusion_gan import DiffusionGAN
+from keras_ddpm.training.losses.perceptual import PerceptualTuning
 from keras_ddpm.training.optimizer import make_optimizer, use_xla
-from keras_ddpm.training.perceptual import PerceptualTuning
 from keras_ddpm.training.times import CURRICULA, TIMES
 
 ADVERSARIAL_BETAS = (0.0, 0.95)  # the opponent moves, so old gradients mislead
@@ -72,7 +72,7 @@ def _adversarial(network, diffusion, config, common):
 
 
 def _diffusion_gan(network, diffusion, config, common):
-    ours, weight = config.few_step, config.training.adversarial_weight
+    ours, weight = config.few_step, config.training.losses.adversarial_weight
     given = {"gamma": ours.gamma, "mismatch": ours.mismatch, "adversarial_weight": weight}
     return DiffusionGAN(network, diffusion, **given, **common)
 

@@ -14,10 +14,10 @@ from keras_ddpm.config import Devices
 from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.networks.unet import UNet
-from keras_ddpm.training.adversarial import AdversarialTuning
-from keras_ddpm.training.consistency import ConsistencyTuning
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.distribution.devices import Placement
+from keras_ddpm.training.losses.adversarial import AdversarialTuning
+from keras_ddpm.training.losses.consistency import ConsistencyTuning
 from keras_ddpm.training.validation import validation_set
 
 DIFFUSION = Diffusion(schedules.cosine(100))

@@ -12,7 +12,7 @@ from keras_ddpm.conditions import Scalar
 from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
 from keras_ddpm.networks.unet import UNet
-from keras_ddpm.training.adversarial import AdversarialTuning
+from keras_ddpm.training.losses.adversarial import AdversarialTuning
 
 
 def new_model(*, seed=0, learning_rate=1e-3, **settings):

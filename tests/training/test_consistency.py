@@ -10,7 +10,7 @@ from test_ddpm import new_model as diffusion_model
 from keras_ddpm import samplers, schedules
 from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.training.consistency import ConsistencyTuning, pseudo_huber
+from keras_ddpm.training.losses.consistency import ConsistencyTuning, pseudo_huber
 
 pytestmark = pytest.mark.neutral
 

@@ -9,9 +9,9 @@ from test_ddpm import DIFFUSION, JAX, batches, fit, new_network, toy_data
 from test_ddpm import new_model as diffusion_model
 
 from keras_ddpm.config import Config, TrainingConfig
-from keras_ddpm.training.diffusion_gan import DiffusionGAN
+from keras_ddpm.training.losses.diffusion_gan import DiffusionGAN
+from keras_ddpm.training.losses.perceptual import PerceptualTuning
 from keras_ddpm.training.objectives import make_model
-from keras_ddpm.training.perceptual import PerceptualTuning
 from keras_ddpm.training.times import CURRICULA, high_noise_first, low_noise_first
 
 pytestmark = pytest.mark.neutral

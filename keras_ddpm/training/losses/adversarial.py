@@ -30,8 +30,8 @@ from keras_ddpm import samplers
 from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
 from keras_ddpm.serialization import PACKAGE
-from keras_ddpm.training.consistency import denoised, pseudo_huber
 from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.training.losses.consistency import denoised, pseudo_huber
 from keras_ddpm.types import Tensor
 
 OVERSHOOT = 0.05

@@ -18,8 +18,8 @@ from keras import ops
 
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import PACKAGE
-from keras_ddpm.training.adversarial import AdversarialTuning
 from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.training.losses.adversarial import AdversarialTuning
 from keras_ddpm.types import Tensor
 
 

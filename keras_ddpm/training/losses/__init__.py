@@ -1,0 +1,7 @@
+"""Other losses for the same network: Keras models beside `training.ddpm.DDPM`, which has the paper's.
+
+consistency     f at one time learns what f says at an earlier one
+adversarial     a discriminator teaches a few-step model
+diffusion_gan   diffusion with a discriminator beside
+perceptual      the distance in the features of the model itself
+"""
