@@ -68,8 +68,8 @@ attack: setup  ## what the local server survives: about ten minutes
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m benchmarks.attacks --model-base-path models/ddpm
 
-STUDIES := configuration recognition guidance steps schedules ablations
+STUDIES := configuration recognition guidance steps schedules ablations privacy
 
-studies: setup  ## trains what is missing, measures what is missing, writes docs/report.md: hours, and it goes on where it stopped
+studies: setup  ## trains what is missing, measures what is missing, writes their pages: hours, and it goes on where it stopped
 	for name in $(STUDIES); do $(BIN)/python -m studies.$$name $(ARGS) || exit 1; done
 	$(BIN)/python -m studies.page

@@ -1,4 +1,6 @@
-"""docs/report.md and the README of each study's results: the figures come from the files, the prose from templates.
+"""Pages of docs/ and the README of each study's results: the figures come from the files, the prose from templates.
+
+docs/report.md is made of the six studies of the report's claims; every other study has a page of its own.
 
 python -m studies.page
 """
@@ -15,14 +17,25 @@ import tyro
 
 from keras_ddpm.cli.run import run
 from keras_ddpm.files import write_text
-from studies import ablations, arms, claims, configuration, guidance, recognition, schedules, steps, study
+from studies import (
+    ablations,
+    arms,
+    claims,
+    configuration,
+    guidance,
+    privacy,
+    recognition,
+    schedules,
+    steps,
+    study,
+)
 
 Contents = dict[str, dict[str, Any]]
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
 FOLDER = pathlib.Path(__file__).with_name("folder.md.j2")
-STUDIES = {
+OF_REPORT = {
     "configuration": configuration,
     "recognition": recognition,
     "guidance": guidance,
@@ -30,6 +43,9 @@ STUDIES = {
     "schedules": schedules,
     "ablations": ablations,
 }
+ALONE = {"privacy": privacy}
+"""Studies with a page of their own, each with a template of its name."""
+STUDIES = OF_REPORT | ALONE
 
 
 def read(folder: pathlib.Path = study.RESULTS) -> Contents:
@@ -44,7 +60,7 @@ def _content(file):
 
 
 def render(results: Contents) -> str:
-    """The page.
+    """The page of the report.
 
     Args:
         results: What `read` returns.
@@ -55,6 +71,7 @@ def render(results: Contents) -> str:
     Raises:
         jinja2.UndefinedError: if the text names a figure that is not there.
     """
+    results = {name: results[name] for name in OF_REPORT}
     text = _template(TEMPLATE).render(
         results,
         claims=claims.table(results),
@@ -70,6 +87,25 @@ def render(results: Contents) -> str:
         pictures={path.relative_to(study.RESULTS).as_posix() for path in study.RESULTS.glob("*/*.*")},
     )
     return text.replace("<!-- contents -->", contents(text))
+
+
+def page_of(name: str) -> pathlib.Path:
+    """The page that says what a study's figures mean."""
+    return PAGE if name in OF_REPORT else PAGE.with_name(f"{name}.md")
+
+
+def render_alone(name: str, content: dict[str, Any]) -> str:
+    """The page of one study.
+
+    Args:
+        name: Key of `ALONE`.
+        content: Content of its file.
+
+    Returns:
+        Markdown text.
+    """
+    machine = machines({name: content})
+    return _template(TEMPLATE.with_name(f"{name}.md.j2")).render(content, study=ALONE[name], machines=machine)
 
 
 def contents(text: str) -> str:
@@ -101,7 +137,8 @@ def render_folder(name: str, content: dict[str, Any], pictures: Sequence[str]) -
     """
     title, _, text = (STUDIES[name].__doc__ or "").partition("\n")
     prose = text.split("[--quick]")[-1].strip()
-    return _template(FOLDER).render(content, title=title, prose=prose, pictures=pictures)
+    page = {"text": "the report" if name in OF_REPORT else "the page", "file": page_of(name).name}
+    return _template(FOLDER).render(content, title=title, prose=prose, pictures=pictures, page=page)
 
 
 def pictures_of(folder: pathlib.Path) -> list[str]:
@@ -198,6 +235,9 @@ def main() -> None:
     results = read(options.results)
     write_text(PAGE, render(results))
     print(PAGE)
+    for name in ALONE:
+        write_text(page_of(name), render_alone(name, results[name]))
+        print(page_of(name))
     for name, content in results.items():
         folder = options.results / name
         if content["rows"]:

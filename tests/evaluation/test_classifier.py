@@ -16,7 +16,7 @@ from keras_ddpm.evaluation.judges.classifier import (
     load_classifier,
 )
 from keras_ddpm.evaluation.judges.memoize import memoize
-from keras_ddpm.evaluation.judges.train_classifier import train_classifier
+from keras_ddpm.evaluation.judges.train_classifier import ShuffledBatches, train_classifier
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
 
 
@@ -90,6 +90,17 @@ def test_training_twice_with_one_seed_gives_the_same_weights_and_saves_them(tmp_
     loaded = load_classifier(tmp_path / "x")
     assert loaded.notes == notes | {"weights_sha256": loaded.notes["weights_sha256"]}
     np.testing.assert_allclose(loaded(images)[0], first(images)[0], atol=1e-6)
+
+
+def test_a_classifier_sees_distorted_images_or_the_images_themselves():
+    images, labels = random_images(8), np.arange(8)
+    plain, distorted = (
+        ShuffledBatches(images, labels, batch_size=4, seed=1, augment=augment) for augment in (None, distort)
+    )
+    for batches, same in ((plain, True), (distorted, False)):
+        seen, which = (np.concatenate(parts) for parts in zip(*(batches[i] for i in range(len(batches)))))
+        assert sorted(which.tolist()) == labels.tolist()
+        assert np.array_equal(seen, images[which]) is same
 
 
 def test_fewer_images_than_a_batch_are_rejected():

@@ -40,6 +40,25 @@ def test_the_page_and_the_files_say_the_same(results):
     assert page.PAGE.read_text() == page.render(results), "run: python -m studies.page"
 
 
+@pytest.mark.parametrize("name", page.ALONE)
+def test_the_page_of_one_study_and_its_file_say_the_same(name, results):
+    text = page.page_of(name).read_text()
+    assert text == page.render_alone(name, results[name]), "run: python -m studies.page"
+    assert page.ALONE[name].answer(results[name]["rows"]) in text and results[name]["command"] in text
+    widths = [line.count("|") - 1 for line in text.splitlines() if line.startswith("|---")]
+    assert widths and max(widths) <= 8
+    shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", text)
+    assert shown and not [link for link in shown if not (page.PAGE.parent / link).exists()]
+
+
+@pytest.mark.parametrize("name", page.ALONE)
+def test_a_changed_figure_changes_the_page_of_one_study(name, results):
+    changed = copy.deepcopy(results[name])
+    for row in changed["rows"].values():
+        row |= {figure: 0.123 for figure in ("accuracy", "nearer") if figure in row}
+    assert page.render_alone(name, changed) != page.render_alone(name, results[name])
+
+
 @pytest.mark.parametrize("name", page.STUDIES)
 def test_a_folder_of_results_shows_its_rows_and_pictures(name, results):
     folder = study.RESULTS / name

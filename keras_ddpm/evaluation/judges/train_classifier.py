@@ -5,6 +5,8 @@ a class's features together, and the distances need them apart), small affine di
 fixed: neither held-out nor test images choose anything.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -15,12 +17,12 @@ from keras_ddpm.evaluation.judges.classifier import Judge, build_network
 BATCH = 128
 
 
-class DistortedBatches(keras.utils.PyDataset):
-    """Shuffled, distorted batches; batch i of epoch e depends on (seed, e, i) only."""
+class ShuffledBatches(keras.utils.PyDataset):
+    """Shuffled batches, augmented if asked; batch i of epoch e depends on (seed, e, i) only."""
 
-    def __init__(self, images, labels, *, batch_size, seed):
+    def __init__(self, images, labels, *, batch_size, seed, augment):
         super().__init__()
-        self.images, self.labels = images, labels
+        self.images, self.labels, self.augment = images, labels, augment
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.on_epoch_begin()
 
@@ -38,7 +40,8 @@ class DistortedBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rng = np.random.default_rng((self.seed, self.epoch, index))
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return distort(self.images[chosen], rng), self.labels[chosen]
+        images = self.images[chosen]
+        return self.augment(images, rng) if self.augment else images.astype("float32"), self.labels[chosen]
 
 
 def train_classifier(
@@ -53,6 +56,7 @@ def train_classifier(
     verbose: int = 0,
     kind: Kind = DIGITS,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    augment: Callable | None = distort,
 ) -> Judge:
     """Trains a classifier from scratch.
 
@@ -67,6 +71,7 @@ def train_classifier(
         verbose: As in `keras.Model.fit`.
         kind: What the images are.
         held_out: `(images, labels)` whose accuracy `verbose` shows after each epoch; None for nothing.
+        augment: Function `(uint8 images, NumPy generator) -> float images in 0 ... 255`; None for images as they are.
 
     Returns:
         A `Judge`.
@@ -78,7 +83,7 @@ def train_classifier(
     check_labels(labels, images, kind=kind)
     keras.utils.set_random_seed(seed)
     network = build_network(arch, kind)
-    data = DistortedBatches(images, labels, batch_size=batch_size, seed=seed)
+    data = ShuffledBatches(images, labels, batch_size=batch_size, seed=seed, augment=augment)
     steps = epochs * len(data)
     schedule = keras.optimizers.schedules.CosineDecay(
         lr / 20, decay_steps=steps - steps // 10, warmup_target=lr, warmup_steps=max(1, steps // 10)
