@@ -23,7 +23,7 @@ METHODS = (
     "/grpc.health.v1.Health/Check",
     "/",
 )
-SHARES = {"metadata": 6, "denoise": 3, "sample": 1, "sample_png": 1, "trajectory": 1}  # the quick ones more often
+SHARES = {"metadata": 12, "denoise": 6, "sample": 2, "sample_png": 2, "trajectory": 2, "restore": 1}  # quick ones more
 DTYPES = sorted(types_pb2.DataType.values())
 SIZES = (-(2**63), -1, 0, 1, 3, 64, 65, 10**5, 2**20, 2**31, 2**40, 2**62, 2**63 - 1)
 WORDS = ("", "ddpm", "nope", "a" * 5000, "é✓", "\0", "../../etc", "{}", "%s%n", "digit", "serving_default")
@@ -63,7 +63,12 @@ def valid_inputs(random, signature):
     if signature == "denoise":
         x_t = random.normal(size=(n, 28, 28, 1)).astype("float32")
         return {"digit": digit, "w": w, "t": random.integers(0, 10, n).astype("int32"), "x_t": x_t}
-    return {"digit": digit, "w": w, "seed": random.integers(0, 2**63 - 1, n)}
+    request = {"digit": digit, "w": w, "seed": random.integers(0, 2**63 - 1, n)}
+    if signature != "restore":
+        return request
+    image, mask = random.integers(0, 256, (n, 28, 28, 1)).astype("uint8"), np.zeros((n, 28, 28), "uint8")
+    mask[:, :, 14:] = 1  # what is missing
+    return request | {"image": image, "mask": mask, "digit": random.integers(-1, 10, n).astype("int32")}
 
 
 def pick(random, choices):

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from processes import CTRL_C_ENDS, after
 
 from keras_ddpm.cli.main import main
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_it_says_where_it_is_and_ends_with_ctrl_c(small_preset):
-    command = [sys.executable, "-m", "keras_ddpm", "demo", "--preset", str(small_preset)]
+    command = after(CTRL_C_ENDS, [sys.executable, "-m", "keras_ddpm", "demo", "--preset", small_preset])
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -25,7 +26,6 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c(small_preset):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         line = process.stdout.readline()

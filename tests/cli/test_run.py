@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import CTRL_C_ENDS, CTRL_C_IS_IGNORED, after
 
 from keras_ddpm.cli import interrupt
 from keras_ddpm.cli.run import run
@@ -33,12 +34,11 @@ def nothing_is_left_running():
 def start(code, *, cwd=ROOT, **kwargs):
     """A Python process that does not ignore Ctrl-C, even if this one does."""
     process = subprocess.Popen(
-        [sys.executable, *code],
+        after(CTRL_C_ENDS, [sys.executable, *code]),
         cwd=cwd,
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **{"stdout": subprocess.PIPE} | kwargs,
     )
     STARTED.append(process)
@@ -128,12 +128,12 @@ def test_ctrl_c_while_tensorflow_draws_is_one_line_and_leaves_no_file(tmp_path):
 
 
 def test_ctrl_c_does_nothing_where_the_signal_is_ignored():
+    code = program("print('ready', flush=True)\nimport time; time.sleep(1)\nprint('done')")
     process = subprocess.Popen(
-        [sys.executable, *program("print('ready', flush=True)\nimport time; time.sleep(1)\nprint('done')")],
+        after(CTRL_C_IS_IGNORED, [sys.executable, *code]),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

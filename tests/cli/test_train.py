@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import CTRL_C_ENDS, after
 
 import keras_ddpm
 from keras_ddpm.cli import interrupt
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def train(out, *flags, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs):
-    command = [sys.executable, "train.py", "--config", "tiny", "--out", str(out), *flags]
+    command = after(CTRL_C_ENDS, [sys.executable, "train.py", "--config", "tiny", "--out", out, *flags])
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=stdout, stderr=stderr, text=True, **kwargs)
 
@@ -72,7 +73,7 @@ def test_a_killed_run_continues_where_its_last_epoch_ended(npz, tmp_path):
 def test_an_interrupted_training_says_how_to_resume_and_does(npz, tmp_path):
     out = tmp_path / "run"
     flags = ("--dataset", str(npz), "--train-images", "2560", "--validation-images", "200", "--grid-every", "0")
-    process = train(out, *flags, "--epochs", "3", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = train(out, *flags, "--epochs", "3")
     while not (out / "state.weights.h5").exists():
         assert process.poll() is None
         time.sleep(0.05)

@@ -1,13 +1,13 @@
 """python -m export: what goes wrong is one line and status 2, and leaves nothing."""
 
 import ast
-import resource
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import SMALL_FILES, after
 
 from export import __main__ as command
 from export import manifest, session
@@ -64,12 +64,11 @@ def test_a_damaged_copy_without_a_manifest_is_one_error(exported, served_preset,
 def test_a_full_disk_is_one_error_and_leaves_nothing(served_preset, tmp_path):
     """A limit on the size of files stands for the full disk."""
     done = subprocess.run(
-        [sys.executable, "-m", "export", "--preset", str(served_preset), "--out", str(tmp_path / "ddpm")],
+        after(SMALL_FILES, [sys.executable, "-m", "export", "--preset", served_preset, "--out", tmp_path / "ddpm"]),
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
     )
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2 and len(errors) == 1 and "Traceback" not in done.stderr, done.stderr

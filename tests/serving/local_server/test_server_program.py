@@ -91,11 +91,12 @@ def test_a_second_signal_ends_it_whatever_runs(base):
             port = gone
 
         with calling(Ports) as caller:
-            caller.start(request_arrays([7], seed=2**62), signature="slow", timeout=3600)
+            slow = caller.start(request_arrays([7], seed=2**62), signature="slow", timeout=3600)
             assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75  # so the slow one has arrived
             process.send_signal(signal.SIGINT)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(2)
+            assert slow.is_active()
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == -signal.SIGINT
 
