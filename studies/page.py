@@ -20,6 +20,7 @@ from keras_ddpm.files import write_text
 from studies import (
     ablations,
     arms,
+    augmentation,
     claims,
     configuration,
     guidance,
@@ -43,7 +44,7 @@ OF_REPORT = {
     "schedules": schedules,
     "ablations": ablations,
 }
-ALONE = {"privacy": privacy}
+ALONE = {"augmentation": augmentation, "privacy": privacy}
 """Studies with a page of their own, each with a template of its name."""
 STUDIES = OF_REPORT | ALONE
 
