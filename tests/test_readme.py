@@ -60,6 +60,7 @@ def test_the_training_snippet_trains_on_arrays(tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "mine" / "config.json").is_file()
 
 
+@pytest.mark.slow
 def test_the_clients_snippet_draws_from_a_server(exported):
     from serving.local_server.options import Options
     from serving.server import running

@@ -72,7 +72,7 @@ def _adversarial(network, diffusion, config, common):
 
 
 def _diffusion_gan(network, diffusion, config, common):
-    ours, weight = config.few_step, config.training.losses.adversarial_weight
+    ours, weight = config.few_step, config.training.adversarial_weight
     given = {"gamma": ours.gamma, "mismatch": ours.mismatch, "adversarial_weight": weight}
     return DiffusionGAN(network, diffusion, **given, **common)
 

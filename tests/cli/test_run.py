@@ -118,6 +118,7 @@ def test_ctrl_c_during_the_import_of_tensorflow_is_one_line(tmp_path):
     assert interrupted(process) == (130, "interrupted.\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_tensorflow_draws_is_one_line_and_leaves_no_file(tmp_path):
     process = start(
         ["-m", "keras_ddpm", "sample", "7", "--n", "5000", "--steps", "1000", "--out", "a.png"], cwd=tmp_path

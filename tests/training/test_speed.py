@@ -67,6 +67,7 @@ def test_the_run_keeps_the_choice_when_it_goes_on(tmp_path, monkeypatch):
     assert (second.precision, second.jit, asked) == ("mixed_bfloat16", "off", [])
 
 
+@pytest.mark.slow
 def test_measuring_leaves_no_trace_in_the_weights(tmp_path):
     named = replace_section(AUTO, "training", precision="float32")
     plain = keras_ddpm.train(named, tmp_path / "named", data=toy(), num_classes=3)
