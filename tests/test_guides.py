@@ -96,6 +96,7 @@ def test_a_small_step_up_the_gradient_raises_clips_score(mnist):
     assert (np.asarray(score(moved, other)) > np.asarray(score(x_0, other))).all()
 
 
+@pytest.mark.slow
 def test_a_guided_generator_is_another_that_can_be_saved(small_preset, tmp_path):
     given = {"digit": np.array([3, 7]), "w": 2.0, "seed": np.array([1, 2])}
     plain = presets.load_preset(small_preset)  # five steps: a loop in the graph, not five copies
