@@ -8,7 +8,6 @@ import pathlib
 import numpy as np
 
 from keras_ddpm import presets
-from keras_ddpm.networks.autoencoder import latent_shape
 from keras_ddpm.restoration import projection
 
 from .signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
@@ -37,7 +36,7 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "T": config.diffusion.T,
         **dataclasses.asdict(config.sampling),
         "every": every,
-        **(_of_latents(config, image_shape) if config.latent else _of_images(config)),
+        **({"latent_shape": presets.diffused_shape(config, image_shape)} if config.latent else _restoration(config)),
         "max_batch": MAX_BATCH,
         "allowed_batch_sizes": ALLOWED_BATCH_SIZES,
         "xla": xla,
@@ -46,15 +45,9 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
     return json.loads(json.dumps(metadata))
 
 
-def _of_images(config):
+def _restoration(config):
     steps, repeats = min(projection.STEPS, config.diffusion.T), projection.usual_repeats(config.sampling)
     return {"restore": {"steps": steps, "repeats": repeats}}
-
-
-def _of_latents(config, image_shape):
-    section = config.autoencoder
-    sizes = {"latent_channels": section.latent_channels, "widths": section.encoder_widths}
-    return {"latent_shape": latent_shape(image_shape, **sizes)}
 
 
 def of_loaded(servable) -> dict:

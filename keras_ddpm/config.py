@@ -301,7 +301,7 @@ def check_steps(sampling) -> None:
 
 
 def check_latent(config) -> None:
-    """Raise for what images have and latents have not: a range, and a meaning to whoever scores them.
+    """Raise for settings that only work on images: latents have no range to clip to, and no score reads them.
 
     Raises:
         ValueError: naming the field, for a model of latents.

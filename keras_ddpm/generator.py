@@ -313,14 +313,14 @@ class Generator(keras.Model):
 
     def _compiled(self, name):
         """The graph of the "images" of a batch, of one "image" alone, of the "path", or of one half of the codec."""
-        functions = {
-            "images": self._as_uint8,
-            "image": self._as_uint8,
-            "path": self._with_path,
-            "decoded": lambda rows: self.codec.decode(rows["x"]),
-            "encoded": lambda rows: self.codec.encode(rows["x"]),
-        }
         if name not in self._graphs:
+            functions = {
+                "images": self._as_uint8,
+                "image": self._as_uint8,
+                "path": self._with_path,
+                "decoded": lambda rows: self.codec.decode(rows["x"]),
+                "encoded": lambda rows: self.codec.encode(rows["x"]),
+            }
             self._graphs[name] = compiled(functions[name], model=self, xla=name == "image")
         return self._graphs[name]
 

@@ -302,6 +302,20 @@ def check_label_alone(config: Any) -> None:
         )
 
 
+def diffused_shape(config: Any, image_shape) -> tuple[int, int, int]:
+    """(H, W, C) of what a configuration diffuses: the images of this shape, or their latents.
+
+    Raises:
+        ValueError: if the autoencoder's levels do not fit the image.
+    """
+    if not config.latent:
+        return image_shape
+    from keras_ddpm.networks.autoencoder import latent_shape
+
+    section = config.autoencoder
+    return latent_shape(image_shape, latent_channels=section.latent_channels, widths=section.encoder_widths)
+
+
 def check_pixels(config: Any, what: str) -> None:
     """Raise for a model of latents, where pixels are needed.
 
@@ -327,15 +341,11 @@ def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> Any:
         num_classes: Number of classes.
         dtype: Keras's policy; None for the global one.
     """
-    from keras_ddpm.networks.autoencoder import latent_shape
     from keras_ddpm.networks.unet import UNet
 
-    section = config.autoencoder
     if config.training.objective == "autoencoder":
-        return build_autoencoder(section, image_shape, dtype=dtype)
-    if config.latent:
-        sizes = {"latent_channels": section.latent_channels, "widths": section.encoder_widths}
-        image_shape = latent_shape(image_shape, **sizes)
+        return build_autoencoder(config.autoencoder, image_shape, dtype=dtype)
+    image_shape = diffused_shape(config, image_shape)
     conditions, levels = conditions_of(config, num_classes), config.diffusion.T
     network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
     network.build()

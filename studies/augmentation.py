@@ -239,7 +239,7 @@ def verdicts(rows: dict[str, study.Figures]) -> list[str]:
 def answer(rows: dict[str, study.Figures]) -> str:
     """The answer to the study's question in one sentence, computed from the figures.
 
-    What counts is the gain over the best that can be had without synthetic images.
+    It compares with the best arm that has no synthetic images.
     """
     best = {"rare": ("both", "repeated and distorted")}
     gains = {name: difference(rows, name, *best.get(name, ("both", "distorted")), "accuracy") for name in SETS}

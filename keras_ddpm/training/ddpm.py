@@ -118,11 +118,16 @@ class DDPM(AveragedModel):
         return super().fit(x, y, **kwargs)
 
     def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
-        x_0, B = self.codec.encode(x_0), ops.shape(x_0)[0]
+        x_0 = self.codec.encode(x_0)
+        t, eps, condition = self.draw(x_0, condition)
+        return self.losses(self.network, x_0, condition, t, eps, training=training), t
+
+    def draw(self, x_0: Tensor, condition: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What a step draws for its images: t (B,), eps (B, H, W, C), and the condition, dropped here and there."""
+        B = ops.shape(x_0)[0]
         t = self.draw_t(B, self.curriculum)
         eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
-        condition = self.drop(as_dict(condition), B)
-        return self.losses(self.network, x_0, condition, t, eps, training=training), t
+        return t, eps, self.drop(as_dict(condition), B)
 
     def drop(self, condition: Mapping[str, Tensor], B) -> dict[str, Tensor]:
         """The condition of each row, with its entries replaced by their nulls with probability `p_uncond`."""
@@ -145,7 +150,11 @@ class DDPM(AveragedModel):
     ) -> Tensor:
         """The loss of each image (B,): weight_t times the mean squared error of the prediction."""
         y = predict(network, self.diffusion.add_noise(x_0, eps, t), t, condition, training=training)
-        error = ops.cast(y, "float32") - self.diffusion.target(x_0, eps, t)  # (B, H, W, C)
+        return self.squared_error(ops.cast(y, "float32"), x_0, t, eps)
+
+    def squared_error(self, y: Tensor, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """weight_t times the mean squared error of each prediction y (B, H, W, C): (B,)."""
+        error = y - self.diffusion.target(x_0, eps, t)  # (B, H, W, C)
         return self.diffusion.weight(t) * ops.mean(ops.square(error), axis=(1, 2, 3))
 
     def draw_t(self, B, curriculum: Callable | None = None) -> Tensor:

@@ -18,7 +18,7 @@ from keras import ops
 
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import PACKAGE
-from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.losses.adversarial import AdversarialTuning
 from keras_ddpm.types import Tensor
 
@@ -51,15 +51,10 @@ class DiffusionGAN(AdversarialTuning):
 
     def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
         """Estimates of x_0 (B, H, W, C) at all times, and the squared error of each prediction (B,)."""
-        B = ops.shape(x_0)[0]
-        t = self.draw_t(B, self.curriculum)
-        eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
-        condition = self.drop(as_dict(condition), B)
+        t, eps, condition = self.draw(x_0, condition)
         x_t = self.diffusion.add_noise(x_0, eps, t)
         y = ops.cast(predict(self.network, x_t, t, condition, training=training), "float32")
-        error = y - self.diffusion.target(x_0, eps, t)
-        losses = self.diffusion.weight(t) * ops.mean(ops.square(error), axis=(1, 2, 3))
-        return self.diffusion.x_0(y, x_t, t), losses
+        return self.diffusion.x_0(y, x_t, t), self.squared_error(y, x_0, t, eps)
 
     def game(self, x_0, label) -> tuple[Tensor, dict[str, Tensor]]:
         """As in `AdversarialTuning`; the loss that is logged is the squared error."""
