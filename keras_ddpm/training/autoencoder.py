@@ -12,18 +12,17 @@ of the weights averages these too.
 Reference: Kingma and Welling, arXiv 1312.6114; Rombach et al., arXiv 2112.10752, section 3.1 and appendix G.
 """
 
-import pathlib
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_ddpm.data import pictures, to_uint8
 from keras_ddpm.data.first_batch import check_first_batch
 from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.serialization import PACKAGE
 from keras_ddpm.training.backends import AveragedModel
+from keras_ddpm.training.callbacks import Grid
 from keras_ddpm.types import Tensor
 
 TRACKED = ("loss", "l1", "bce", "kl")
@@ -122,26 +121,20 @@ class AutoencoderTraining(AveragedModel):
         return {**super().get_config(), "kl_weight": self.kl_weight}
 
 
-class ReconstructionGrid(keras.callbacks.Callback):
+class ReconstructionGrid(Grid):
     """Writes held-out images, a row of them above each row of their reconstructions.
 
     Args:
         network: `Autoencoder` with the averaged weights.
-        images: float (N, H, W, C) in [-1, 1], of which the first 40 are shown.
-        folder: Where `epoch_NNN.png` goes.
-        every: Epochs between two grids.
+        originals: float (N, H, W, C) in [-1, 1], of which the first 40 are shown.
+        folder, every: See `Grid`.
     """
 
-    def __init__(self, network, images, folder, *, every):
-        super().__init__()
-        self.network, self.images, self.folder, self.every = network, images[:SHOWN], pathlib.Path(folder), every
+    def __init__(self, network, originals, folder, *, every):
+        super().__init__(folder, every=every, columns=min(COLUMNS, len(originals)))
+        self.network, self.originals = network, originals[:SHOWN]
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
-            return
-        rebuilt = ops.convert_to_numpy(self.network(ops.convert_to_tensor(self.images)))
-        starts = range(0, len(self.images), COLUMNS)
-        rows = [array[i : i + COLUMNS] for i in starts for array in (self.images, rebuilt)]
-        self.folder.mkdir(exist_ok=True)
-        grid = pictures.grid(to_uint8(np.concatenate(rows)), columns=min(COLUMNS, len(self.images)))
-        pictures.write_png(self.folder / f"epoch_{epoch + 1:03d}.png", grid)
+    def images(self) -> np.ndarray:
+        rebuilt = ops.convert_to_numpy(self.network(ops.convert_to_tensor(self.originals)))
+        starts = range(0, len(self.originals), COLUMNS)
+        return np.concatenate([array[i : i + COLUMNS] for i in starts for array in (self.originals, rebuilt)])

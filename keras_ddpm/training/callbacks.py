@@ -200,30 +200,48 @@ class LastWeights(keras.callbacks.Callback):
         write_weights(self.model.ema_network, self.path, state={"epoch": epoch + 1})
 
 
-class SampleGrid(keras.callbacks.Callback):
+class Grid(keras.callbacks.Callback):
+    """Writes a grid of images after every few epochs, and after the last.
+
+    Args:
+        folder: Where `epoch_NNN.png` goes.
+        every: Epochs between two grids.
+        columns: Images in a row.
+    """
+
+    def __init__(self, folder, *, every: int, columns: int = 10):
+        super().__init__()
+        self.folder, self.every, self.columns = pathlib.Path(folder), every, columns
+
+    def images(self) -> np.ndarray:
+        """The images, float (N, H, W, C) in [-1, 1]."""
+        raise NotImplementedError
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+            return
+        images = self.images()
+        self.folder.mkdir(exist_ok=True)
+        grid = pictures.grid(to_uint8(images), columns=self.columns)
+        pictures.write_png(self.folder / f"epoch_{epoch + 1:03d}.png", grid)
+
+
+class SampleGrid(Grid):
     """Draws a grid, one row a class, from the averaged weights and always the same seeds.
 
     Args:
         generator: `Generator` of the averaged weights.
         w: Guidance of each class, float (num_classes,).
-        folder: Where `epoch_NNN.png` goes.
-        every: Epochs between two grids.
-        columns: Images of each class.
+        folder, every, columns: See `Grid`; a row is the images of one class.
     """
 
-    def __init__(self, generator, w, folder, *, every, columns=10):
-        super().__init__()
-        self.generator, self.w, self.folder, self.every = generator, w, pathlib.Path(folder), every
-        self.columns = columns
+    def __init__(self, generator, w, folder, **kwargs):
+        super().__init__(folder, **kwargs)
+        self.generator, self.w = generator, w
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
-            return
+    def images(self) -> np.ndarray:
         digit = np.repeat(np.arange(len(self.w)), self.columns)
-        images = self.generator.sample(digit, self.w[digit], np.arange(digit.size))["image"]
-        self.folder.mkdir(exist_ok=True)
-        grid = pictures.grid(to_uint8(images), columns=self.columns)
-        pictures.write_png(self.folder / f"epoch_{epoch + 1:03d}.png", grid)
+        return self.generator.sample(digit, self.w[digit], np.arange(digit.size))["image"]
 
 
 class LossCurve(keras.callbacks.Callback):

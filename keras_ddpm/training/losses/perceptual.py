@@ -18,7 +18,7 @@ from keras import ops
 from keras_ddpm.networks.call import predict
 from keras_ddpm.serialization import PACKAGE
 from keras_ddpm.training.backends import copy_network
-from keras_ddpm.training.ddpm import DDPM, as_dict
+from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.types import Tensor
 
 
@@ -45,11 +45,8 @@ class PerceptualTuning(DDPM):
         self.frozen = copy_network(network, "frozen")
 
     def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
-        B = ops.shape(x_0)[0]
-        t = self.draw_t(B, self.curriculum)
-        eps = keras.random.normal(ops.shape(x_0), seed=self.seeds)
-        r = self.diffusion.snap(1.0 - keras.random.uniform((B,), seed=self.seeds))  # in (0, 1]
-        condition = self.drop(as_dict(condition), B)
+        t, eps, condition = self.draw(x_0, condition)
+        r = self.diffusion.snap(1.0 - keras.random.uniform(ops.shape(t), seed=self.seeds))  # in (0, 1]
         return self.distances(x_0, condition, t, eps, r, training=training), t
 
     def distances(self, x_0, condition, t, eps, r, *, training: bool | None = False) -> Tensor:
