@@ -16,5 +16,5 @@ def get_config():
         name="colour_mnist",
         data=DataConfig(dataset="colour_mnist"),
         network=NetworkConfig(widths=(32, 64), depths=(1, 2)),
-        training=TrainingConfig(epochs=16, learning_rate=3e-3, precision="float32", grid_every=4),
+        training=TrainingConfig(epochs=10, learning_rate=3e-3, precision="float32", grid_every=5),
     )

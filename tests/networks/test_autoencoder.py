@@ -88,7 +88,7 @@ def trained():
     keras.utils.set_random_seed(0)
     model = AutoencoderTraining(Autoencoder((8, 8, 1), **SMALL), ema_decay=0.9, kl_weight=0.01)
     model.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=JAX)
-    history = model.fit(Batches(*squares(), batch_size=32), epochs=60, verbose=0, shuffle=False)
+    history = model.fit(Batches(*squares(640), batch_size=32), epochs=6, verbose=0, shuffle=False)
     return model, history.history
 
 

@@ -54,6 +54,15 @@ def test_a_named_precision_is_not_measured(monkeypatch):
     assert not asked
 
 
+def test_a_run_that_goes_on_is_not_measured_again(tmp_path, monkeypatch):
+    began = replace_section(TINY, "training", precision="mixed_bfloat16", jit="on")
+    presets.write_config(tmp_path, began, SOURCE.image_shape, SOURCE.num_classes)
+    asked = pretend(monkeypatch, float32=9.0)  # as on another machine
+    settled = speed.settle(AUTO, SOURCE, run=tmp_path).training
+    assert (settled.precision, settled.jit, asked) == ("mixed_bfloat16", "on", [])
+
+
+@pytest.mark.slow
 def test_the_run_keeps_the_choice_when_it_goes_on(tmp_path, monkeypatch):
     asked = pretend(monkeypatch, mixed_bfloat16=9.0)
     keras_ddpm.train(AUTO, tmp_path / "run", data=toy(), num_classes=3)

@@ -146,6 +146,7 @@ def test_names_that_cannot_be_asked_for_are_refused(names):
         config.DataConfig(attributes=names)
 
 
+@pytest.mark.slow
 def test_a_run_with_attributes_is_a_preset_that_draws(tmp_path):
     generator = keras_ddpm.train(TINY, tmp_path / "run", data=toy())
     assert set(generator.conditions) == {"label", *NAMES} and (tmp_path / "run/grids/epoch_001.png").is_file()
