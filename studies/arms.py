@@ -11,7 +11,6 @@ The recorded rows were trained before validation was held out: on all 60,000 tra
 on test images, as in the report. A new training holds out the last 5,000 training images and never sees a test image.
 """
 
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Callable
@@ -20,11 +19,10 @@ from typing import Any
 import numpy as np
 import tyro
 
-import keras_ddpm
-from keras_ddpm import config, data, presets
+from keras_ddpm import config, data
 from keras_ddpm.cli.run import run
 from keras_ddpm.cli.train import parse_values
-from keras_ddpm.training import callbacks
+from studies import trainings
 from studies.study import SEEDS, Options
 
 BASE = "--config report"
@@ -97,27 +95,13 @@ def command(name: str) -> str:
 
 
 def train(name: str, options: Options) -> pathlib.Path | None:
-    """Train an arm, or what is left of it.
+    """Train an arm, or what is left of it; see `trainings.train`.
 
     Args:
         name: Key of `ARMS`.
         options: `study.Options`.
-
-    Returns:
-        The folder of the finished run; None if it is not finished and `options.train` is off.
-
-    Raises:
-        ValueError: if the folder holds a run of another configuration.
     """
-    folder, wanted = options.trainings / name, configuration(name, options)
-    started = (folder / callbacks.STATE).is_file()
-    if started and presets.read_config(folder)[0] != wanted:
-        raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
-    if not ended(log(folder), wanted.training):
-        if not options.train:
-            return None
-        keras_ddpm.train(wanted, folder, resume=started)
-    return folder
+    return trainings.train(configuration(name, options), options.trainings / name, options)
 
 
 def validation_images(wanted: config.Config) -> tuple[np.ndarray, np.ndarray]:
@@ -126,27 +110,10 @@ def validation_images(wanted: config.Config) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def ended(rows: list[dict[str, float]], training: config.TrainingConfig) -> bool:
-    """Whether a training has nothing left to do: its epochs are over, or its patience is exhausted."""
-    losses = [row["val_loss"] for row in rows]
-    late = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-    patience = training.stop_patience
-    return len(rows) >= training.epochs or (patience is not None and late >= patience)
-
-
 def trained(work: Callable, name: str, options: Options, *args) -> Any:
     """What `work(folder, *args)` returns for an arm, which is trained first; None if it may not be trained."""
     folder = train(name, options)
     return None if folder is None else work(folder, *args)
-
-
-def log(folder: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a run's log; empty if there is none."""
-    path = pathlib.Path(folder) / "log.csv"
-    if not path.is_file():
-        return []
-    with path.open() as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 @dataclasses.dataclass(frozen=True)

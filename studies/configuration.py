@@ -21,7 +21,7 @@ from keras_ddpm.evaluation import drawing
 from keras_ddpm.files import atomic
 from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
-from studies import arms, study
+from studies import arms, study, trainings
 
 Array = np.ndarray
 
@@ -79,7 +79,7 @@ def measure(folder: pathlib.Path, judge: study.Judge, w: float, picture: pathlib
     study.grid(picture, images, judge.labels)
     model = {"parameters": generator.network.count_params(), "seconds": seconds}
     model["terminal_alpha_bar"] = drawing.alpha_bar_end(generator.diffusion)
-    return {**judge.figures(images), **model, "log": arms.log(folder)}
+    return {**judge.figures(images), **model, "log": trainings.log(folder)}
 
 
 def keep_grids(results: study.Results, folder: pathlib.Path) -> None:
@@ -168,7 +168,7 @@ def validation_noise(folder: pathlib.Path, judge: study.Judge, *, draws: int = 1
     generator, settings = presets.load_preset(folder), presets.read_config(folder)[0]
     images, labels = arms.validation_images(settings)
     losses = [one_loss(images, labels, generator, seed) for seed in range(draws)]
-    log = arms.log(folder)
+    log = trainings.log(folder)
     late = np.array([row["val_loss"] for row in log[len(log) // 2 :]])
     return {
         "images": len(images),

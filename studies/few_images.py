@@ -10,10 +10,9 @@ import pathlib
 
 import numpy as np
 
-import keras_ddpm
-from keras_ddpm import data, presets
+from keras_ddpm import data
 from keras_ddpm.config import Config, DataConfig, NetworkConfig, TrainingConfig
-from keras_ddpm.training import callbacks
+from studies import trainings
 from studies.study import Options
 
 HELD_OUT = 5_000
@@ -74,7 +73,7 @@ def configuration(name: str, epochs: int, seed: int, options: Options) -> Config
 def train(
     name: str, images: np.ndarray, labels: np.ndarray, options: Options, *, epochs: int, seed: int = 0
 ) -> pathlib.Path | None:
-    """Train a generator, or what is left of it.
+    """Train a generator, or what is left of it; see `trainings.train`.
 
     Args:
         name: Of the run, and of its folder.
@@ -83,24 +82,10 @@ def train(
         options: `study.Options`.
         epochs: Of `STEPS` steps each.
         seed: Of the training.
-
-    Returns:
-        The folder of the finished run; None if it is not finished and `options.train` is off.
-
-    Raises:
-        ValueError: if the folder holds a run of another configuration.
     """
-    folder, wanted = options.trainings / name, configuration(name, epochs, seed, options)
-    started = (folder / callbacks.STATE).is_file()
-    if started and presets.read_config(folder)[0] != wanted:
-        raise ValueError(f"{folder} holds a run of another configuration. Move it away, or choose another --runs")
-    if callbacks.epochs_done(folder) < wanted.training.epochs:
-        if not options.train:
-            return None
-        rows = np.resize(np.arange(len(images)), BATCH * (2 if options.quick else STEPS))
-        epoch, validation = (images[rows], labels[rows]), (images, labels)
-        keras_ddpm.train(wanted, folder, data=epoch, validation=validation, num_classes=10, resume=started)
-    return folder
+    rows = np.resize(np.arange(len(images)), BATCH * (2 if options.quick else STEPS))
+    given = {"data": (images[rows], labels[rows]), "validation": (images, labels), "num_classes": 10}
+    return trainings.train(configuration(name, epochs, seed, options), options.trainings / name, options, **given)
 
 
 def split(options: Options) -> tuple[data.Dataset, data.Dataset]:

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-import keras_ddpm
 from keras_ddpm import data, presets
 from keras_ddpm.config import AutoencoderConfig, Config, DataConfig, NetworkConfig, SamplingConfig, TrainingConfig
 from keras_ddpm.data import sources
@@ -28,8 +27,8 @@ from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.judges.train_judge import train_judge
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.generator import Generator
-from keras_ddpm.training import callbacks, speed
-from studies import steps, study
+from keras_ddpm.training import speed
+from studies import steps, study, trainings
 
 N = 2000
 EPOCHS, AUTOENCODER_EPOCHS = 16, 6
@@ -84,6 +83,7 @@ def configuration(dataset: str, name: str, seed: int, options: study.Options) ->
             name=f"{dataset}_{name}_seed{seed}",
             data=DataConfig(dataset=dataset),
             network=NETWORKS[dataset][name],
+            autoencoder=AUTOENCODERS[dataset] if codec else AutoencoderConfig(),
             training=TrainingConfig(codec=codec, epochs=EPOCHS, precision="float32", grid_every=0, seed=seed),
             sampling=SamplingConfig(threshold="none" if codec else "static"),
         ),
@@ -113,14 +113,8 @@ def _quick(settings: Config, options: study.Options) -> Config:
 
 
 def train(settings: Config, options: study.Options) -> pathlib.Path | None:
-    """Train a model, or what is left of it; None if it is not finished and may not be trained."""
-    folder = options.trainings / settings.name
-    done = callbacks.epochs_done(folder)
-    if done < settings.training.epochs:
-        if not options.train:
-            return None
-        keras_ddpm.train(settings, folder, resume=done > 0)
-    return folder
+    """Train a model, or what is left of it; see `trainings.train`."""
+    return trainings.train(settings, options.trainings / settings.name, options)
 
 
 def measured(judged: "Judged", settings: Config, seed: int, options: study.Options) -> study.Figures | None:

@@ -13,11 +13,10 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-import keras_ddpm
 from configs import mnist_fast
 from keras_ddpm import presets
 from keras_ddpm.config import Config
-from studies import arms, study
+from studies import study, trainings
 
 N = 2000
 ARMS: dict[str, tuple[dict, ...]] = {
@@ -57,13 +56,8 @@ def stages(name: str, seed: int, options: study.Options) -> tuple[Config, ...]:
 
 
 def train(name: str, seed: int, options: study.Options) -> pathlib.Path | None:
-    """Train an arm, or what is left of it; see `arms.train`."""
-    folder, wanted = options.trainings / f"ideas_{name}_seed{seed}", stages(name, seed, options)
-    if not (len(arms.log(folder)) == wanted[-1].training.epochs and presets.read_config(folder)[0] == wanted[-1]):
-        if not options.train:
-            return None
-        keras_ddpm.train(wanted, folder, resume=folder.exists())
-    return folder
+    """Train an arm, or what is left of it; see `trainings.train`."""
+    return trainings.train(stages(name, seed, options), options.trainings / f"ideas_{name}_seed{seed}", options)
 
 
 def run(options: study.Options, names: Sequence[str] = tuple(ARMS)) -> None:
@@ -89,7 +83,7 @@ def measure(
     images, seconds = study.draw(generator, judge.labels, sampling["w"], seed=seed * judge.n)
     if picture:
         study.grid(picture, images, judge.labels)
-    return {**judge.figures(images), "seconds": seconds, "val_loss": arms.log(folder)[-1]["val_loss"]}
+    return {**judge.figures(images), "seconds": seconds, "val_loss": trainings.log(folder)[-1]["val_loss"]}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_ddpm import data
-from studies import few_images, study
+from studies import few_images, study, trainings
 
 LABELS = np.random.default_rng(0).integers(0, 10, 3000).astype("int32")
 
@@ -34,7 +34,7 @@ def test_more_images_of_a_digit_than_there_are_are_refused():
 def test_a_generator_sees_its_few_images_and_no_other(tmp_path, monkeypatch):
     """Training and validation images are those given, each about as often, with their labels."""
     seen = {}
-    monkeypatch.setattr(few_images.keras_ddpm, "train", lambda config, out, **given: seen.update(given, config=config))
+    monkeypatch.setattr(trainings.keras_ddpm, "train", lambda config, out, **given: seen.update(given, config=config))
     monkeypatch.setattr(data, "load", lambda *args: pytest.fail("it must load no data set"))
     images = np.random.default_rng(0).integers(0, 256, (30, 28, 28, 1), dtype="uint8")
     labels = np.arange(30, dtype="int32") % 10
@@ -64,12 +64,3 @@ def test_a_generator_that_may_not_be_trained_is_left_out(tmp_path):
     images, labels = np.zeros((10, 28, 28, 1), "uint8"), np.arange(10)
     assert few_images.train("some", images, labels, study.Options(runs=tmp_path, train=False), epochs=2) is None
     assert not list(tmp_path.iterdir())
-
-
-def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
-    import shutil
-
-    folder = shutil.copytree(small_preset, tmp_path / "some")
-    (folder / "state.weights.h5").touch()
-    with pytest.raises(ValueError, match="another configuration"):
-        few_images.train("some", np.zeros((10, 28, 28, 1)), np.arange(10), study.Options(runs=tmp_path), epochs=2)

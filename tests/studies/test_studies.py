@@ -13,9 +13,8 @@ import pytest
 from conftest import replace_section
 
 from keras_ddpm import data, presets
-from keras_ddpm.config import TrainingConfig
 from keras_ddpm.noise import split_seed
-from studies import arms, claims, configuration, guidance, page, steps, study
+from studies import arms, claims, configuration, guidance, page, steps, study, trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -165,16 +164,6 @@ def test_a_file_says_the_flags_that_made_it(tmp_path):
     assert study.Results("steps", options).content["command"] == "python -m studies.steps --quick --preset report"
 
 
-@pytest.mark.parametrize(
-    "losses, expected",
-    [([], False), ([3, 2], False), ([3, 2, 1], True), ([1, 2], False), ([1, 2, 2], True)],
-    ids=["none", "going on", "all epochs", "patient", "out of patience"],
-)
-def test_a_training_has_ended_after_its_epochs_or_its_patience(losses, expected):
-    training = TrainingConfig(epochs=3 if losses == [3, 2, 1] else 9, stop_patience=2)
-    assert arms.ended([{"val_loss": loss} for loss in losses], training) is expected
-
-
 def test_a_row_whose_training_is_missing_is_left_out(tmp_path):
     results = study.Results("steps", study.Options(out=tmp_path))
     assert results.row("untrained", lambda: None) is None
@@ -241,7 +230,7 @@ def test_a_default_model_with_a_w_for_each_digit_is_refused_before_any_work():
 def test_an_arm_never_sees_a_test_image(tmp_path, monkeypatch):
     training, asked, called = data.Dataset(np.arange(7)[:, None, None, None], np.zeros(7), 10), [], {}
     monkeypatch.setattr(arms.data, "load", lambda dataset, split: asked.append(split) or training)
-    monkeypatch.setattr(arms.keras_ddpm, "train", lambda config, out, **given: called.update(given, config=config))
+    monkeypatch.setattr(trainings.keras_ddpm, "train", lambda config, out, **given: called.update(given, config=config))
     arms.train("cosine", study.Options(runs=tmp_path))
     assert set(called) == {"config", "resume"} and called["config"].data.validation_images == 5_000
     wanted = replace_section(called["config"], "data", validation_images=3)
@@ -255,15 +244,6 @@ def test_drawing_from_the_noise_of_the_seeds_is_sampling(small_preset):
     drawn = configuration.draw_from(generator, x_T, digit, w, seeds)
     np.testing.assert_allclose(drawn, generator.sample(digit, w, seeds)["image"], atol=2e-4)
     assert np.abs(configuration.draw_from(generator, x_T[::-1], digit, w, seeds) - drawn).max() > 0.01
-
-
-def test_a_run_of_another_configuration_is_not_taken(tmp_path, small_preset):
-    import shutil
-
-    folder = shutil.copytree(small_preset, tmp_path / "cosine")
-    (folder / "state.weights.h5").touch()
-    with pytest.raises(ValueError, match="another configuration"):
-        arms.train("cosine", study.Options(runs=tmp_path))
 
 
 def test_the_matched_start_has_the_moments_of_the_noised_images():
