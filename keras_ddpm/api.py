@@ -153,14 +153,12 @@ def _drawer(preset, runtime, sampling):
 def _stamp(folder):
     """Changes when a file of the preset does."""
     config = (folder / "config.json").stat().st_mtime_ns
-    weights = _weights_file(folder.resolve(), config)
-    files = (weights, weights.with_name(presets.CODEC))
-    return config, *(file.stat().st_mtime_ns if file.exists() else None for file in files)
+    return config, *(file.stat().st_mtime_ns if file.exists() else None for file in _files(folder.resolve(), config))
 
 
 @functools.lru_cache(maxsize=8)
-def _weights_file(folder, stamp):
-    return presets.weights_file(folder)
+def _files(folder, stamp):
+    return presets.files(folder)
 
 
 @functools.lru_cache(maxsize=8, typed=True)

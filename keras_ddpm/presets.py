@@ -86,12 +86,31 @@ def codec_file(preset) -> pathlib.Path:
     return weights_file(preset).with_name(CODEC)
 
 
+def weak_of(preset, weak: str) -> str:
+    """The preset that `weak`, the weaker network of autoguidance, names: a folder in the preset's own comes first."""
+    inside = find(preset) / weak
+    return str(inside) if (inside / "config.json").is_file() else weak
+
+
+def files(preset) -> list[pathlib.Path]:
+    """The files of weights that a preset draws with, whether they are there or not.
+
+    Its network's, its autoencoder's if it diffuses latents, and its weaker network's if it is guided by one.
+
+    Raises:
+        ValueError: see `weights_file`.
+    """
+    config = _read(preset)[0]
+    weak = config.sampling.weak
+    others = [codec_file(preset)] * config.latent
+    return [weights_file(preset), *others, *([weights_file(weak_of(preset, weak))] if weak is not None else [])]
+
+
 def fingerprint(preset) -> str:
-    """SHA-256 of a preset's weights file, as it was before it was sealed; of its codec's too, if it has one."""
+    """SHA-256 of a preset's `files`, as they were before they were sealed."""
     from keras_ddpm.weights import without_seal
 
-    codec = [codec_file(preset)] if _read(preset)[0].latent else []
-    contents = [without_seal(path.read_bytes()) for path in (weights_file(preset), *codec)]
+    contents = [without_seal(path.read_bytes()) for path in files(preset)]
     return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
@@ -141,8 +160,8 @@ def load_preset(preset="mnist", **sampling) -> "Generator":
     from keras_ddpm.generator import Generator
 
     config = with_sampling(read_config(preset)[0], **sampling)
-    if config.sampling.weak is not None and (inside := find(preset) / config.sampling.weak / "config.json").is_file():
-        config = with_sampling(config, weak=str(inside.parent))
+    if config.sampling.weak is not None:
+        config = with_sampling(config, weak=weak_of(preset, config.sampling.weak))
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     return Generator.from_names(load_network(preset), diffusion, config.sampling, codec=load_codec(preset))
 

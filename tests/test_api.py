@@ -6,9 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import randomise, replace_section
 
 import keras_ddpm
 from keras_ddpm import presets
+from keras_ddpm.weights import write_weights
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +178,23 @@ def test_sampling_cannot_be_frozen_into_a_graph(sample):
 def test_new_weights_in_a_folder_are_seen(small_preset, tmp_path):
     folder = damaged(small_preset, tmp_path, lambda folder: None)
     before = keras_ddpm.sample(3, seed=1, preset=folder)
-    from conftest import randomise
+    write_others(folder)
+    assert not np.array_equal(keras_ddpm.sample(3, seed=1, preset=folder), before)
 
-    from keras_ddpm.weights import write_weights
 
-    network = presets.load_preset(folder).network
+def test_new_weights_of_the_weaker_network_are_seen(small_preset, tmp_path):
+    folder = damaged(small_preset, tmp_path, lambda folder: shutil.copytree(small_preset, folder / "weak"))
+    small, *shape = presets.read_config(folder)
+    guided = replace_section(small, "sampling", guidance="autoguidance", weak="weak", w=3.0)
+    presets.write_config(folder, guided, *shape)
+    picture, fingerprint = keras_ddpm.sample(3, seed=1, preset=folder), presets.fingerprint(folder)
+    write_others(folder / "weak")
+    assert not np.array_equal(keras_ddpm.sample(3, seed=1, preset=folder), picture)
+    assert presets.fingerprint(folder) != fingerprint
+
+
+def write_others(folder):
+    """Write other weights into a preset's folder."""
+    network = presets.load_network(folder)
     randomise(network, seed=9)
     write_weights(network, folder / presets.WEIGHTS)
-    assert not np.array_equal(keras_ddpm.sample(3, seed=1, preset=folder), before)
