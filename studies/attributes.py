@@ -32,11 +32,10 @@ def run(options: study.Options) -> None:
     theirs = attributes.measure(judge.test[0][: judge.n], names)
     asks = {ALONE: [], **{name: [name] for name in names}, "all": names}
     for seed in options.seeds():
-        for w in sorted({1.0, own}):
-            for ask, given in asks.items():
-                asked = {name: theirs[name] for name in given}
-                row = results.row(f"{ask} w={w:g} seed={seed}", measure, judge, generator, names, asked, w, seed)
-                print(in_words(row), flush=True)
+        for ask, given in asks.items():
+            asked = {name: theirs[name] for name in given}
+            row = results.row(f"{ask} w={own:g} seed={seed}", measure, judge, generator, names, asked, own, seed)
+            print(in_words(row), flush=True)
     for name in names:
         row = results.row(f"{name} levels", levels, judge, generator, name, own)
         axes = {"x_label": f"{name} that is asked for", "y_label": "drawn, or share", "y_scale": "linear"}

@@ -42,7 +42,7 @@ def test_the_study_runs_from_a_runs_folder(attributes_preset, tmp_path, mnist):
     content = json.loads((tmp_path / "attributes/rows.json").read_text())
     rows = content["rows"]
     assert content["command"] == f"python -m studies.attributes --quick --preset {attributes_preset}"
-    assert {"real", "digit alone w=1 seed=0", "slant w=1 seed=0", "all w=2 seed=0", "thickness levels"} <= set(rows)
+    assert {"real", "digit alone w=2 seed=0", "slant w=2 seed=0", "all w=2 seed=0", "thickness levels"} <= set(rows)
     row = rows["slant w=2 seed=0"]
     assert len(row["attributes"]["slant"]["correlation_of_digit"]) == 10 and "accuracy" in row and "recall" in row
     assert "correlation" not in row["attributes"]["thickness"] and row["attributes"]["thickness"]["spread_of_digit"]
