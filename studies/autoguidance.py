@@ -17,7 +17,7 @@ from keras_ddpm.guidance import within
 from studies import study
 
 N = 2000
-WS = (1.25, 1.5, 2.0, 3.0)
+WS = (1.5, 2.0, 3.0)
 
 
 @dataclasses.dataclass(frozen=True)
