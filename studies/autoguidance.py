@@ -1,11 +1,12 @@
 """Autoguidance: is a weaker copy a better guide than the model without its label?
 
-python -m studies.autoguidance --weak runs/mnist_fast/diffusion [--quick]
+python -m studies.autoguidance [--quick]
 
-The default model is guided away from its own unconditional prediction (classifier-free), or away from a weaker network
-under the same label (autoguidance), at all noise levels or in the default model's interval. The weaker network is a run
-of the first stage of configs/mnist_fast.py: a fifth of the weights, fewer epochs. `calls` counts calls of the default
-network for an image; one of the weaker network counts as its share of the parameters.
+A thin model, a run of the first stage of configs/mnist_fast.py, is guided away from its own unconditional prediction
+(classifier-free), or away from a weaker network under the same label (autoguidance), at all noise levels or in the
+model's interval. The weaker network has the same size and an eighth of the training: the arm "plain" of
+`python -m studies.training_ideas`. `calls` counts calls of the guided network for an image; one of the weaker network
+counts as its share of the parameters.
 """
 
 import dataclasses
@@ -22,11 +23,10 @@ WS = (1.5, 2.0, 3.0)
 
 @dataclasses.dataclass(frozen=True)
 class Options(study.Options):
-    weak: str = "runs/mnist_fast/diffusion"
-    """The weaker network: a run of the first stage of configs/mnist_fast.py."""
-
-    def flags(self) -> str:
-        return f" --weak {self.weak}{super().flags()}"
+    preset: str = "runs/mnist_fast/diffusion"
+    """The model that is guided: name of a shipped preset, or a run's folder."""
+    weak: str = "runs/studies/ideas_plain_seed0"
+    """The weaker network: a run's folder."""
 
 
 def run(options: Options) -> None:

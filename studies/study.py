@@ -65,9 +65,9 @@ class Options:
 
     def flags(self) -> str:
         """The options that change figures, as on the command line."""
-        given = {"--preset": self.preset, "--dataset": self.dataset}
-        changed = [f" {flag} {value}" for flag, value in given.items() if value != "mnist"]
-        return (" --quick" if self.quick else "") + "".join(changed)
+        fields = [field for field in dataclasses.fields(self) if field.name not in ("quick", "out", "train", "runs")]
+        given = {field.name: getattr(self, field.name) for field in fields if getattr(self, field.name) != field.default}
+        return (" --quick" if self.quick else "") + "".join(f" --{name} {value}" for name, value in given.items())
 
     def sampling(self) -> SamplingConfig:
         """The default model's sampling.
