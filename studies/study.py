@@ -65,9 +65,10 @@ class Options:
 
     def flags(self) -> str:
         """The options that change figures, as on the command line."""
-        fields = [field for field in dataclasses.fields(self) if field.name not in ("quick", "out", "train", "runs")]
-        given = {field.name: getattr(self, field.name) for field in fields if getattr(self, field.name) != field.default}
-        return (" --quick" if self.quick else "") + "".join(f" --{name} {value}" for name, value in given.items())
+        own = {field.name: field.default for field in dataclasses.fields(self)}
+        given = {name: getattr(self, name) for name in own if name not in ("quick", "out", "train", "runs")}
+        changed = [f" --{name} {value}" for name, value in given.items() if value != own[name]]
+        return (" --quick" if self.quick else "") + "".join(changed)
 
     def sampling(self) -> SamplingConfig:
         """The default model's sampling.
