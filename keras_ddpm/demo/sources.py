@@ -107,17 +107,21 @@ class Remote:
         return self.clients[preset].metadata()["num_classes"]
 
     def attributes(self, preset: str) -> dict[str, tuple[float, float]]:
-        return {}  # a model with attributes is not exported
+        return {name: tuple(ends) for name, ends in self.clients[preset].metadata().get("attributes", {}).items()}
 
-    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+    def sample(
+        self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         _check_no_steps(steps)
-        return _with_channels(self.clients[preset].sample(digit, w, seed=seed).images)
+        return _with_channels(self.clients[preset].sample(digit, w, seed=seed, **attributes).images)
 
-    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+    def film(
+        self, preset: str, digit: int, w: float | None, seed: int, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         _check_no_steps(steps)
         from keras_ddpm.data.pixels import to_uint8
 
-        return to_uint8(self.clients[preset].trajectory(digit, w, seed=seed).x_t[0])
+        return to_uint8(self.clients[preset].trajectory(digit, w, seed=seed, **attributes).x_t[0])
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         return self.clients[preset].restore(image, mask=mask, digit=digit, seed=seed).images

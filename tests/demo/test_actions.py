@@ -175,6 +175,27 @@ def test_a_server_is_asked_for_what_the_fields_say_and_has_steps_of_its_own():
         actions.draw(remote, "ddpm", 12, 3, "2", "7", "")
 
 
+class ServerWithAttributes(FakeClient):
+    """Images whose grey level is 100 times the thickness."""
+
+    def metadata(self):
+        return {"attributes": {"thickness": [0.0, 1.0], "slant": [-1, 1]}}
+
+    def sample(self, digit, w, *, seed, thickness):
+        return SimpleNamespace(images=np.full((len(seed), 28, 28), 100 * thickness, "uint8"))
+
+    def trajectory(self, digit, w, *, seed, thickness):
+        return SimpleNamespace(x_t=np.full((1, 4, 28, 28, 1), thickness, "float32"))
+
+
+def test_a_server_is_asked_for_attributes():
+    remote = Remote({"ddpm": ServerWithAttributes()}, (ConnectionError,))
+    assert remote.attributes("ddpm") == {"thickness": (0.0, 1.0), "slant": (-1, 1)}
+    sheet, words = actions.draw(remote, "ddpm", 3, 1, "", "7", "", {"thickness": 0.5})
+    assert words.startswith("Seed 7, thickness 0.5, ") and sheet[0, 0] == 50
+    assert (remote.film("ddpm", 3, None, 7, None, thickness=1.0) == 255).all()
+
+
 @pytest.mark.slow
 def test_a_server_draws_what_this_process_draws(exported, served_preset):
     from serving.client import Client, errors

@@ -13,6 +13,7 @@ from export import metadata as export_metadata
 from export import signatures, verify, warmup
 from export.savedmodel import export
 from keras_ddpm import presets
+from keras_ddpm.demo.sources import Remote
 
 RANGES = {"thickness": [0.0, 1.0], "slant": [-1.0, 1.0], "smiles": [0.0, 1.0]}
 REQUEST = {
@@ -153,6 +154,10 @@ def test_a_client_draws_what_python_draws(local, attributes_preset, wire):
         np.testing.assert_array_equal(restored[0, :14], images[0, :14])
         with pytest.raises(errors.InvalidRequest, match="`slant` must be in"):
             client.predict("sample", REQUEST | {"slant": np.float32([2, 0, 0])})
+        remote = Remote({"ddpm": client}, (errors.ServingError,))
+        assert remote.attributes("ddpm") == {name: tuple(ends) for name, ends in RANGES.items()}
+        drawn = remote.sample("ddpm", [7, 7], None, [1, 2], None, slant=0.5)[..., 0].astype(int)
+        assert np.abs(drawn - keras_ddpm.sample(7, seed=[1, 2], preset=attributes_preset, slant=0.5)).max() <= 1
 
 
 @pytest.mark.slow
