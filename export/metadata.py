@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from keras_ddpm import presets
+from keras_ddpm.data import attributes
 from keras_ddpm.restoration import projection
 
 from .signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
@@ -33,6 +34,7 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "weights_sha256": presets.fingerprint(preset),
         "image_shape": image_shape,
         "num_classes": num_classes,
+        **_attributes(config),
         "T": config.diffusion.T,
         **dataclasses.asdict(config.sampling),
         "every": every,
@@ -43,6 +45,12 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "versions": presets.versions(),
     }
     return json.loads(json.dumps(metadata))
+
+
+def _attributes(config):
+    """The range of each attribute, if there are any."""
+    found = attributes.conditions(config.data.attributes)
+    return {"attributes": {name: [kind.low, kind.high] for name, kind in found.items()}} if found else {}
 
 
 def _restoration(config):

@@ -44,12 +44,11 @@ def export(
         pathlib.Path of the version.
 
     Raises:
-        ValueError: for an unknown preset or sampler, a preset with attributes, wrong steps, `every` or w, if there is
-            no higher version, or if what was written does not draw what `keras_ddpm.sample` draws.
+        ValueError: for an unknown preset or sampler, wrong steps, `every` or w, if there is no higher version, or if
+            what was written does not draw what `keras_ddpm.sample` draws.
         OSError: if the folder cannot be written.
     """
     config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
-    presets.check_label_alone(config)
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
         raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")

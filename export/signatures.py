@@ -1,21 +1,22 @@
 """The signatures of the SavedModel: what a server answers.
 
-    sample, sample_png   (digit, w, seed) -> images
-    trajectory           (digit, w, seed) -> every k-th x_t
-    denoise              (x_t, t, digit, w) -> eps, x_0: one guided call of the network, t = 0 ... T - 1
+    sample, sample_png   (digit, w, seed, attributes) -> images
+    trajectory           (digit, w, seed, attributes) -> every k-th x_t
+    denoise              (x_t, t, digit, w, attributes) -> eps, x_0: one guided call of the network, t = 0 ... T - 1
     restore              (image, mask, digit, w, seed) -> images: what the mask leaves, and the rest drawn anew; not of
                          a model of latents
     metadata             (digit) -> the settings of the export, as JSON
 
 Every input and output has the batch first, so that a server can merge requests. The loop is one `while` of the graph,
 with guidance in one batch of 2B; each step's noise is drawn in it, from each row's seed. Times are the paper's indices,
--1 for the clean image. A mask is 1 where a pixel is missing; a digit of -1 is unknown to `restore`, which then ignores
-w. Bad input is refused by the graph, before any work.
+-1 for the clean image. A model with attributes has an input float32 (N,) for each, NaN where it is not given; `restore`
+leaves them to the model. A mask is 1 where a pixel is missing; a digit of -1 is unknown to `restore`, which then
+ignores w. Bad input is refused by the graph, before any work.
 """
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ddpm.codec import Codec
+from keras_ddpm.conditions import Scalar
 from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
 from keras_ddpm.restoration import operators, projection
@@ -53,29 +55,32 @@ def build(
         dict of name -> (function, its `tf.TensorSpec`s). Functions take what the specs name and return a dict.
     """
     request = [DIGIT, W, SEED]
+    attributes = {name: kind for name, kind in network.conditions.items() if name != "label"}
+    told = [tf.TensorSpec([None], kind.dtype, name) for name, kind in attributes.items()]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
     generator = Generator.from_names(network, diffusion, sampling, codec=codec)
     image = tf.TensorSpec([None, *generator.image_shape], "uint8", "image")
     mask = tf.TensorSpec([None, *generator.image_shape[:2]], "uint8", "mask")
     baked = sampling.w if sampling.guidance == "none" else None
-    checked = functools.partial(check, num_classes=network.num_classes, w=baked)
+    checked = functools.partial(check, num_classes=network.num_classes, attributes=attributes, w=baked)
 
     def whole(run):
         return tf.function(run, jit_compile=True) if metadata["xla"] else run
 
-    def draw(digit, w, seed, *, path=False):
-        digit, w, seed = checked({"digit": digit, "w": w, "seed": seed}).values()
-        return whole(functools.partial(generator.draw, path=path))({"label": digit}, w, key_of(seed))
+    def draw(digit, w, seed, *values, path=False):
+        given = checked({"digit": digit, "w": w, "seed": seed, **dict(zip(attributes, values))})
+        digit, w, seed = (given.pop(name) for name in ("digit", "w", "seed"))
+        return whole(functools.partial(generator.draw, path=path))({"label": digit, **given}, w, key_of(seed))
 
-    def sample(digit, w, seed):
-        return {"image": to_uint8(draw(digit, w, seed))}
+    def sample(digit, w, seed, *values):
+        return {"image": to_uint8(draw(digit, w, seed, *values))}
 
-    def sample_png(digit, w, seed):
-        images = sample(digit, w, seed)["image"]
+    def sample_png(digit, w, seed, *values):
+        images = sample(digit, w, seed, *values)["image"]
         return {"image_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}
 
-    def trajectory(digit, w, seed):
-        x_T, x_s, _ = draw(digit, w, seed, path=True)  # (S, N, H, W, C) each but x_T
+    def trajectory(digit, w, seed, *values):
+        x_T, x_s, _ = draw(digit, w, seed, *values, path=True)  # (S, N, H, W, C) each but x_T
         places, times = generator.kept(metadata["every"])
         states = tf.gather(tf.concat([x_T[None], x_s], axis=0), places, axis=0)  # (K, N, h, w, c)
         decoded = generator.codec.decode(tf.reshape(states, [-1, *network.image_shape]))  # (K N, H, W, C)
@@ -83,10 +88,12 @@ def build(
         index = tf.constant(np.round(times * metadata["T"]) - 1, "int32")
         return {"x_t": keras.ops.swapaxes(states, 0, 1), "t": tf.repeat(index[None], tf.shape(digit)[0], axis=0)}
 
-    def denoise(x_t, t, digit, w):
-        x_t, t, digit, w = checked({"x_t": x_t, "t": t, "digit": digit, "w": w}, T=metadata["T"]).values()
+    def denoise(x_t, t, digit, w, *values):
+        given = {"x_t": x_t, "t": t, "digit": digit, "w": w, **dict(zip(attributes, values))}
+        given = checked(given, T=metadata["T"])
+        x_t, t, digit, w = (given.pop(name) for name in ("x_t", "t", "digit", "w"))
         t = (tf.cast(t, "float32") + 1.0) / metadata["T"]
-        x_0 = generator.denoiser({"label": digit}, w)(x_t, t)
+        x_0 = generator.denoiser({"label": digit, **given}, w)(x_t, t)
         return {"eps": diffusion.eps(x_0, x_t, t), "x_0": x_0}
 
     def restore(image, mask, digit, w, seed):
@@ -107,21 +114,24 @@ def build(
         return {"metadata": tf.repeat(json.dumps(metadata), tf.shape(digit)[0])}
 
     return {
-        "sample": (sample, request),
-        "sample_png": (sample_png, request),
-        "trajectory": (trajectory, request),
-        "denoise": (denoise, [x_t, T, DIGIT, W]),
+        "sample": (sample, [*request, *told]),
+        "sample_png": (sample_png, [*request, *told]),
+        "trajectory": (trajectory, [*request, *told]),
+        "denoise": (denoise, [x_t, T, DIGIT, W, *told]),
         **({"restore": (restore, [image, mask, *request])} if "restore" in metadata else {}),
         "metadata": (describe, [DIGIT]),
     }
 
 
-def check(inputs: Any, *, num_classes, T=None, w=None, unknown=False) -> dict[str, tf.Tensor]:
+def check(
+    inputs: Any, *, num_classes, attributes: Mapping[str, Scalar] | None = None, T=None, w=None, unknown=False
+) -> dict[str, tf.Tensor]:
     """Refuse bad input in the graph: InvalidArgumentError with one sentence.
 
     Args:
         inputs: dict of tensors (N, ...), named as in the signatures.
         num_classes: Number of classes.
+        attributes: What the model may be told beside the class.
         T: Number of noise levels, if `t` is among them.
         w: The only guidance there is, of a model into which it is baked.
         unknown: Whether a digit may be -1.
@@ -142,6 +152,7 @@ def check(inputs: Any, *, num_classes, T=None, w=None, unknown=False) -> dict[st
         "seed": ("must be in 0..2^63 - 1", lambda seed: seed >= 0),
         "x_t": ("must be finite", tf.math.is_finite),
         "t": (f"must be in 0..{T and T - 1}", lambda t: (t >= 0) & (t < T)),
+        **{name: _law_of(kind) for name, kind in (attributes or {}).items()},
     }
     asserts = [
         tf.debugging.Assert((N >= 1) & (N <= MAX_BATCH), [f"a request must have 1..{MAX_BATCH} rows, this one:", N]),
@@ -163,6 +174,12 @@ def check(inputs: Any, *, num_classes, T=None, w=None, unknown=False) -> dict[st
         )
     with tf.control_dependencies(asserts):
         return {name: tf.identity(value) for name, value in inputs.items()}
+
+
+def _law_of(kind):
+    """What an attribute must be, and whether it is."""
+    words = f"must be in {kind.low:g}..{kind.high:g}, or NaN if it is not given"
+    return words, lambda value: tf.math.is_nan(value) | (value >= kind.low) & (value <= kind.high)
 
 
 def key_of(seed: tf.Tensor) -> tf.Tensor:

@@ -57,7 +57,7 @@ def verify(
     finally:
         servable.close()
     notify("drawing in Python")
-    drawn = [to_uint8(generator.sample(**request)["image"]) for request in requests]
+    drawn = [_drawn(generator, request) for request in requests]
     differences = np.abs(np.concatenate(served).astype(int) - np.concatenate(drawn))
     differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
     if greatest > 1 or differing > DIFFERING * differences.size:
@@ -91,8 +91,24 @@ def _requests(found):
     ws = [None] if found["guidance"] == "none" else W  # without guidance the model's own w is the only one
     w = np.array([found["w"] if w is None else w for w in np.resize(np.array(ws, object), len(digits))], "float32")
     seeds = np.arange(len(digits), dtype="int64") * 2**56  # up to 2^62
-    rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds}
+    rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds, **_attributes(found, len(digits))}
     return [{name: value[-n:] for name, value in rows.items()} for n in sizes]
+
+
+def _attributes(found, count):
+    """Each attribute over its range, given in half of the rows: the bits of a row's number say which it has."""
+    attributes = {}
+    for i, (name, (low, high)) in enumerate(found.get("attributes", {}).items()):
+        attributes[name] = np.linspace(low, high, count, dtype="float32")
+        attributes[name][np.arange(count) >> i % 6 & 1 == 0] = np.nan
+    return attributes
+
+
+def _drawn(generator, request):
+    """What Python draws, uint8 (N, H, W, C)."""
+    others = {name: value for name, value in request.items() if name not in ("digit", "seed")}
+    inputs = {"label": request["digit"], "key": split_seed(request["seed"]), **others}
+    return to_uint8(generator.predict_on_batch(inputs)["image"])
 
 
 def _check_siblings(servable, request, images):
@@ -113,7 +129,8 @@ def _check_restored(servable, request, images, generator, settings):
     mask = np.zeros(images.shape[:3], "uint8")
     mask[:, :, images.shape[2] // 2 :] = 1
     unknown = np.arange(len(images)) % 2 == 1
-    given = request | {"image": images, "mask": mask, "digit": np.where(unknown, -1, request["digit"]).astype("int32")}
+    digit = np.where(unknown, -1, request["digit"]).astype("int32")
+    given = {"image": images, "mask": mask, "digit": digit, "w": request["w"], "seed": request["seed"]}
     restored = servable.run("restore", given)["image"]
     rows = {
         "label": np.where(unknown, generator.nulls["label"], request["digit"]).astype("int32"),

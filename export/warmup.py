@@ -21,11 +21,17 @@ def requests(metadata: dict) -> Iterator[tuple[str, dict]]:
         digit = (numbers % metadata["num_classes"]).astype("int32")
         return {"digit": digit, "w": np.full(n, metadata["w"], "float32"), "seed": numbers.astype("int64")}
 
+    def asked(n):
+        return rows(n) | not_given(n)
+
+    def not_given(n):
+        return {name: np.full(n, np.nan, "float32") for name in metadata.get("attributes", ())}
+
     one = rows(1)
     x_t = np.zeros((1, *metadata.get("latent_shape", metadata["image_shape"])), "float32")
-    yield from (("sample", rows(n)) for n in metadata["allowed_batch_sizes"])
-    yield from ((name, one) for name in ("serving_default", "sample_png", "trajectory"))
-    yield "denoise", {"x_t": x_t, "t": np.zeros(1, "int32"), "digit": one["digit"], "w": one["w"]}
+    yield from (("sample", asked(n)) for n in metadata["allowed_batch_sizes"])
+    yield from ((name, asked(1)) for name in ("serving_default", "sample_png", "trajectory"))
+    yield "denoise", {"x_t": x_t, "t": np.zeros(1, "int32"), "digit": one["digit"], "w": one["w"], **not_given(1)}
     if "restore" in metadata:
         half = np.zeros((1, *metadata["image_shape"][:2]), "uint8")
         half[:, : half.shape[1] // 2] = 1

@@ -14,6 +14,7 @@ ATTRIBUTE = re.compile(r"\w+", re.ASCII)
 RESERVED = {"label", "time", "x_t", "t", "key"}  # what a network is told anyway
 RESERVED |= {"digit", "w", "seed", "sampler", "steps", "preset", "runtime", "guide", "guide_scale", "best_of", "judge"}
 RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample`
+RESERVED |= {"deadline"}  # an argument of the client of a server
 
 
 @dataclasses.dataclass(frozen=True)

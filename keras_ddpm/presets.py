@@ -316,8 +316,8 @@ def check_label_alone(config: Any) -> None:
     """
     if config.data.attributes:
         raise ValueError(
-            "What is exported takes a digit, w and a seed: `preset` must have no attributes, which "
-            f"`keras_ddpm.sample` draws. Received: {config.data.attributes}"
+            "A runtime takes a digit, w and a seed: `preset` must have no attributes, which `keras_ddpm.sample` and "
+            f"servers draw. Received: {config.data.attributes}"
         )
 
 

@@ -76,6 +76,8 @@ class Sample(_Server):
     n: int = 1
     """Images of each digit."""
     out: pathlib.Path = pathlib.Path("digits.png")
+    attributes: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What else the model knows, name and number: --attributes thickness 0.8 slant -0.3. Default: its own choice."""
     seed: int | None = None
     """Seed of the first image; the others follow. Default: fresh."""
     scale: int = 2
@@ -85,6 +87,8 @@ class Sample(_Server):
         for name, value in (("digits", len(self.digits)), ("n", self.n), ("scale", self.scale)):
             if value < 1:
                 raise invalid(name, "at least one", value)
+        if options := sorted({"digit", "w", "seed", "deadline"} & set(self.attributes)):
+            raise invalid("attributes", "attributes of the model", options[0])
         folder = self.out.parent
         if self.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):  # before any work
             raise OSError(f"Cannot write {str(self.out)!r}: its folder must exist and be writable")
@@ -92,7 +96,7 @@ class Sample(_Server):
         first = int(fresh_seeds(1)[0]) % 2**32 if self.seed is None else self.seed
         seed = [first + i for i in range(digit.size)]  # Python integers: too large a seed is an error, no wrap
         with self.client() as client:
-            drawn = client.sample(digit, self.w, seed=seed)
+            drawn = client.sample(digit, self.w, seed=seed, **self.attributes)
         drawn.grid(columns=self.n, scale=self.scale).save(self.out, format="PNG")
         print(f"{self.out}: {digit.size} images, seeds {first} to {seed[-1]}")
 

@@ -119,13 +119,17 @@ def test_a_bad_attribute_on_the_command_line_is_one_line(preset, tmp_path, capsy
     assert list(tmp_path.iterdir()) == []
 
 
-def test_export_refuses_attributes(preset, tmp_path):
-    from export import formats, savedmodel
+@pytest.mark.parametrize("runtime", ["litert", "onnx", "openvino"])
+def test_a_runtimes_file_has_no_attributes_and_export_says_so(preset, tmp_path, runtime):
+    from export import formats
 
-    for export in (
-        lambda: savedmodel.export(preset, tmp_path / "ddpm"),
-        lambda: formats.export(preset, "litert", out=tmp_path / "lite"),
-    ):
-        with pytest.raises(ValueError, match=r"`preset` must have no attributes.*Received: \('thickness'"):
-            export()
+    with pytest.raises(ValueError, match=r"`preset` must have no attributes.*Received: \('thickness'"):
+        formats.export(preset, runtime, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_attribute_is_called_like_an_argument_of_a_client():
+    from serving.client import Client
+
+    for method in (Client.sample, Client.sample_png, Client.trajectory, Client.submit, Client.denoise):
+        assert set(inspect.signature(method).parameters) - {"self", "attributes"} <= config.RESERVED

@@ -2,7 +2,8 @@
 
     sources       who draws: this process, or a server
     actions       what a button does: text in, pictures and a line of text out, errors as sentences
+    sliders       fields for the attributes of the chosen preset
     app           the page
 
-Only `app` imports Gradio.
+Only `sliders` and `app` import Gradio.
 """

@@ -7,6 +7,7 @@ import base64
 import pathlib
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,17 @@ FILM = 3000  # milliseconds
 UNKNOWN = "unknown"
 
 
-def draw(source: Source, preset: str, digit: int, n: float, w: str, seed: str, steps: str) -> tuple[np.ndarray, str]:
-    """Draw n images of a digit, with seeds that follow each other.
+def draw(
+    source: Source,
+    preset: str,
+    digit: int,
+    n: float,
+    w: str,
+    seed: str,
+    steps: str,
+    attributes: Mapping[str, float] | None = None,
+) -> tuple[np.ndarray, str]:
+    """Draw n images of a digit, with seeds that follow each other, and with the attributes that are asked for.
 
     Returns:
         The page of images uint8 (rows, width), and a line about it.
@@ -35,9 +45,9 @@ def draw(source: Source, preset: str, digit: int, n: float, w: str, seed: str, s
     seeds = _seeds(seed, count)
     strength, calls = _w(w), _steps(steps)
     start = time.perf_counter()
-    images = source.sample(preset, np.full(count, int(digit)), strength, seeds, calls)
+    images = source.sample(preset, np.full(count, int(digit)), strength, seeds, calls, **(attributes or {}))
     seconds = time.perf_counter() - start
-    return _sheet(images), f"{_seeds_in_words(seeds)}, {in_words(seconds)}"
+    return _sheet(images), ", ".join([_seeds_in_words(seeds), *_attributes_in_words(attributes), in_words(seconds)])
 
 
 def compare(
@@ -48,8 +58,16 @@ def compare(
     return *draw(source, preset, digit, n, "", seed, ""), *draw(source, other, digit, n, "", seed, "")
 
 
-def film(source: Source, preset: str, digit: int, w: str, seed: str, steps: str) -> tuple[str, str]:
-    """The way from noise to a digit.
+def film(
+    source: Source,
+    preset: str,
+    digit: int,
+    w: str,
+    seed: str,
+    steps: str,
+    attributes: Mapping[str, float] | None = None,
+) -> tuple[str, str]:
+    """The way from noise to a digit, with the attributes that are asked for.
 
     Returns:
         HTML with a moving picture, and a line about it.
@@ -59,12 +77,13 @@ def film(source: Source, preset: str, digit: int, w: str, seed: str, steps: str)
     """
     (first,), strength, calls = _seeds(seed, 1), _w(w), _steps(steps)
     start = time.perf_counter()
-    states = source.film(preset, int(digit), strength, first, calls)
+    states = source.film(preset, int(digit), strength, first, calls, **(attributes or {}))
     seconds = time.perf_counter() - start
     text = f"Noise becomes a {digit} in {steps_in_words(len(states) - 1)}, seed {first}"
     picture = base64.b64encode(gif(states)).decode()
     html = f'<img class="film" width="{SIDE}" height="{SIDE}" alt="{text}" src="data:image/gif;base64,{picture}">'
-    return html, f"{steps_in_words(len(states) - 1)}, seed {first}, {in_words(seconds)}"
+    facts = [steps_in_words(len(states) - 1), f"seed {first}", *_attributes_in_words(attributes), in_words(seconds)]
+    return html, ", ".join(facts)
 
 
 def canvas(source: Source, preset: str, digit: int, seed: str) -> tuple[np.ndarray, np.ndarray]:
@@ -169,6 +188,10 @@ def _seeds(text, count):
 
 def _seeds_in_words(seeds):
     return f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+
+
+def _attributes_in_words(attributes):
+    return [f"{name} {value:g}" for name, value in (attributes or {}).items()]
 
 
 def _w(text):

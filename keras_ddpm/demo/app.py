@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported
 
 import gradio as gr
 
-from keras_ddpm.demo import actions
+from keras_ddpm.demo import actions, sliders
 from keras_ddpm.demo.sources import Source
 
 WAITING = 64  # visitors in the queue; the next one is asked to come again
@@ -62,7 +62,7 @@ def launch(page: gr.Blocks, port: int | None = None) -> str:
         ssr_mode=False,
         footer_links=[],
         theme=gr.themes.Base(**FONTS),
-        css=CSS,
+        css=CSS + sliders.CSS,
     )
     return address
 
@@ -71,22 +71,25 @@ def _draw_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
             preset, digit = _preset(source), _digit(source)
+            beside = sliders.Sliders(source, preset)
             n = gr.Slider(1, actions.MAX_IMAGES, value=8, step=1, label="Images")
             w, seed, steps = _w(), _seed(), _steps()
             button = gr.Button("Draw", variant="primary")
         with gr.Column(scale=3):
             picture, facts = _picture("Drawn"), _facts()
-    _on(button, source, actions.draw, [preset, digit, n, w, seed, steps], [picture, facts])
+    _on(button, source, actions.draw, [preset, digit, n, w, seed, steps], [picture, facts], beside)
 
 
 def _film_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
-            preset, digit, w, seed, steps = _preset(source, "mnist"), _digit(source), _w(), _seed(), _steps()
+            preset, digit = _preset(source, "mnist"), _digit(source)
+            beside = sliders.Sliders(source, preset)
+            w, seed, steps = _w(), _seed(), _steps()
             button = gr.Button("Show the film", variant="primary")
         with gr.Column(scale=3):
             film, facts = gr.HTML(), _facts()
-    _on(button, source, actions.film, [preset, digit, w, seed, steps], [film, facts])
+    _on(button, source, actions.film, [preset, digit, w, seed, steps], [film, facts], beside)
 
 
 def _restore_tab(source):
@@ -133,17 +136,30 @@ def _compare_tab(source):
     _on(button, source, actions.compare, [*presets, digit, n, seed], outputs)
 
 
-def _on(button: gr.Button, source: Source, action: Callable, inputs: list, outputs: list) -> None:
-    """Bind an action to a button: one queue for all, and an error that is expected becomes its sentence."""
+def _on(
+    button: gr.Button,
+    source: Source,
+    action: Callable,
+    inputs: list,
+    outputs: list,
+    beside: sliders.Sliders | None = None,
+) -> None:
+    """Bind an action to a button: one queue for all, and an error that is expected becomes its sentence.
+
+    With sliders beside them, the first input is the preset, and the action's last argument is what they ask for.
+    """
 
     def act(*fields: Any) -> Any:
+        given, values = fields[: len(inputs)], fields[len(inputs) :]
+        attributes = [] if beside is None else [beside.asked(given[0], values)]
         try:
-            return action(source, *fields)
+            return action(source, *given, *attributes)
         except source.failures as error:
             raise gr.Error(" ".join(str(error).split()), title="Not drawn", print_exception=False) from error
 
+    fields = inputs if beside is None else [*inputs, *beside.fields]
     button.click(
-        act, inputs, outputs, api_name=action.__name__, concurrency_id="drawing", concurrency_limit=source.at_once
+        act, fields, outputs, api_name=action.__name__, concurrency_id="drawing", concurrency_limit=source.at_once
     )
 
 

@@ -20,11 +20,19 @@ class Source(Protocol):
         """Number of classes of a preset."""
         ...
 
-    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+    def attributes(self, preset: str) -> dict[str, tuple[float, float]]:
+        """What a preset can be asked for beside the digit: the range of each attribute."""
+        ...
+
+    def sample(
+        self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         """Images, uint8 (N, H, W, C)."""
         ...
 
-    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+    def film(
+        self, preset: str, digit: int, w: float | None, seed: int, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         """States from noise to image, uint8 (K, H, W, C)."""
         ...
 
@@ -55,16 +63,26 @@ class Local:
 
         return read_config(preset)[2]
 
-    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
+    def attributes(self, preset: str) -> dict[str, tuple[float, float]]:
+        from keras_ddpm.data.attributes import conditions
+        from keras_ddpm.presets import read_config
+
+        return {name: (c.low, c.high) for name, c in conditions(read_config(preset)[0].data.attributes).items()}
+
+    def sample(
+        self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         from keras_ddpm import api, runtimes
 
-        images = api.sample(digit, w, seed=seed, steps=steps, preset=preset, runtime=runtimes.usable(preset))
-        return _with_channels(images)
+        asked: dict[str, Any] = {"seed": seed, "steps": steps, "preset": preset, **attributes}
+        return _with_channels(api.sample(digit, w, runtime=runtimes.usable(preset), **asked))
 
-    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+    def film(
+        self, preset: str, digit: int, w: float | None, seed: int, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         import keras_ddpm
 
-        return _with_channels(keras_ddpm.film(digit, w, seed=seed, steps=steps, preset=preset))
+        return _with_channels(keras_ddpm.film(digit, w, seed=seed, steps=steps, preset=preset, **attributes))
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         import keras_ddpm
@@ -88,15 +106,22 @@ class Remote:
     def num_classes(self, preset: str) -> int:
         return self.clients[preset].metadata()["num_classes"]
 
-    def sample(self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None) -> np.ndarray:
-        _check_no_steps(steps)
-        return _with_channels(self.clients[preset].sample(digit, w, seed=seed).images)
+    def attributes(self, preset: str) -> dict[str, tuple[float, float]]:
+        return {name: tuple(ends) for name, ends in self.clients[preset].metadata().get("attributes", {}).items()}
 
-    def film(self, preset: str, digit: int, w: float | None, seed: int, steps: int | None) -> np.ndarray:
+    def sample(
+        self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None, **attributes: float
+    ) -> np.ndarray:
+        _check_no_steps(steps)
+        return _with_channels(self.clients[preset].sample(digit, w, seed=seed, **attributes).images)
+
+    def film(
+        self, preset: str, digit: int, w: float | None, seed: int, steps: int | None, **attributes: float
+    ) -> np.ndarray:
         _check_no_steps(steps)
         from keras_ddpm.data.pixels import to_uint8
 
-        return to_uint8(self.clients[preset].trajectory(digit, w, seed=seed).x_t[0])
+        return to_uint8(self.clients[preset].trajectory(digit, w, seed=seed, **attributes).x_t[0])
 
     def restore(self, preset: str, image: np.ndarray, mask: np.ndarray, digit: int | None, seed: Any) -> np.ndarray:
         return self.clients[preset].restore(image, mask=mask, digit=digit, seed=seed).images

@@ -1,7 +1,9 @@
-"""Checks of digits, guidance, seeds and images before anything is sent.
+"""Checks of digits, guidance, seeds, attributes and images before anything is sent.
 
 They broadcast like NumPy's arrays, to one row for each image.
 """
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,6 +43,23 @@ def guidance(value: ArrayLike) -> np.ndarray:
         if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array.astype("float32"))):
             raise invalid("w", "finite numbers", value)
     return array.astype("float32")
+
+
+def attributes(given: Mapping[str, ArrayLike | None], ranges: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """A float32 array for each attribute of a model, NaN if it is not given.
+
+    Args:
+        given: A number or an array by name; one that is None is not given.
+        ranges: The model's attributes, with the least and the greatest number of each.
+
+    Raises:
+        InvalidRequest: for an attribute that the model does not know, or naming the first number out of range.
+    """
+    for name, value in given.items():
+        if name not in ranges:
+            there = f"it has {sorted(ranges)}" if ranges else "it has none"
+            raise InvalidRequest(f"`{name}` is no attribute of this model: {there}. Received: {name} = {value!r:.60}")
+    return {name: _in_range(name, given.get(name), *ends) for name, ends in ranges.items()}
 
 
 def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
@@ -110,6 +129,17 @@ def missing(value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
 def fresh_seeds(count: int) -> np.ndarray:
     """Random seeds, int64 (count,)."""
     return np.random.default_rng().integers(0, MAX_SEED, size=count, endpoint=True)
+
+
+def _in_range(name, value, low, high):
+    if value is None:
+        return np.full((), np.nan, "float32")
+    expected = f"in {low:g}..{high:g}"
+    array = _array(name, value, expected)
+    wrong = array if array.dtype.kind not in "iuf" else array[~((array >= low) & (array <= high))]
+    if wrong.size:
+        raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
+    return array.astype("float32")
 
 
 def _lead(array, shape):

@@ -1,7 +1,7 @@
 """The client: `Client("localhost:8500").sample([3, 3, 7], w=3.0)` -> images, and the seeds that draw them again.
 
-Each image depends on its own digit, w and seed and on nothing else. So a request may be cut into chunks of the size
-that the server takes, sent at once, and tried again, and its pictures stay the same.
+Each image depends on its own digit, w, seed and attributes and on nothing else. So a request may be cut into chunks of
+the size that the server takes, sent at once, and tried again, and its pictures stay the same.
 """
 
 import concurrent.futures
@@ -76,7 +76,15 @@ class Client:
         transport = open_transport(address, spec, tls=tls, max_message_bytes=max_message_bytes)
         self._of_process = RemoteModel(address, spec, transport, retries=retries)
 
-    def sample(self, digit: ArrayLike, w: Numbers = None, *, seed: Numbers = None, deadline: Seconds = None) -> Drawn:
+    def sample(
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
+    ) -> Drawn:
         """Draw images of digits.
 
         Args:
@@ -84,25 +92,33 @@ class Client:
             w: Guidance, float or array; None: the model's own.
             seed: int or array of ints in 0 ... 2^63 - 1; None draws fresh seeds.
             deadline: Seconds, instead of the client's.
+            **attributes: What else the model knows, number or array, such as thickness=0.8; `metadata` has their names
+                and ranges. One that is left out, or None, is the model's choice.
 
         Returns:
             `Drawn`: images uint8 (N, H, W) and seeds int64 (N,), N from NumPy's broadcasting (1 for scalars).
 
         Raises:
-            InvalidRequest: for a wrong digit, w or seed, before anything is drawn.
+            InvalidRequest: for a wrong digit, w, seed or attribute, before anything is drawn.
             ServingError: one of its other classes, if no answer comes.
         """
-        outputs, seeds = self._draw("sample", digit, w, seed, deadline)
+        outputs, seeds = self._draw("sample", digit, w, seed, deadline, attributes)
         images = outputs["image"]
         return Drawn(images[..., 0] if images.shape[-1] == 1 else images, seeds)
 
     def sample_png(
-        self, digit: ArrayLike, w: Numbers = None, *, seed: Numbers = None, deadline: Seconds = None
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
     ) -> Encoded:
         """Draw images of digits as PNG files.
 
         Args:
-            digit, w, seed, deadline: See `sample`.
+            digit, w, seed, deadline, **attributes: See `sample`.
 
         Returns:
             `Encoded`: list of N bytes, and seeds int64 (N,).
@@ -110,16 +126,22 @@ class Client:
         Raises:
             ServingError: see `sample`.
         """
-        outputs, seeds = self._draw("sample_png", digit, w, seed, deadline)
+        outputs, seeds = self._draw("sample_png", digit, w, seed, deadline, attributes)
         return Encoded(list(outputs["image_bytes"]), seeds)
 
     def trajectory(
-        self, digit: ArrayLike, w: Numbers = None, *, seed: Numbers = None, deadline: Seconds = None
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
     ) -> Trajectory:
         """Draw images of digits, with some of the states on the way.
 
         Args:
-            digit, w, seed, deadline: See `sample`.
+            digit, w, seed, deadline, **attributes: See `sample`.
 
         Returns:
             `Trajectory`: x_t float32 (N, K, H, W, C), t int32 (N, K) and seeds int64 (N,).
@@ -127,7 +149,7 @@ class Client:
         Raises:
             ServingError: see `sample`.
         """
-        outputs, seeds = self._draw("trajectory", digit, w, seed, deadline)
+        outputs, seeds = self._draw("trajectory", digit, w, seed, deadline, attributes)
         return Trajectory(outputs["x_t"], outputs["t"], seeds)
 
     def restore(
@@ -140,7 +162,7 @@ class Client:
         seed: Numbers = None,
         deadline: Seconds = None,
     ) -> Drawn:
-        """Draw what is missing of images; known pixels come back as they are.
+        """Draw what is missing of images; known pixels come back as they are. Attributes are the model's choice.
 
         Args:
             image: uint8 (H, W), (H, W, 3) in colour, or a batch (N, ...).
@@ -163,14 +185,21 @@ class Client:
         return Drawn(images[..., 0] if images.shape[-1] == 1 else images, np.array(inputs["seed"]))
 
     def denoise(
-        self, x_t: ArrayLike, t: ArrayLike, digit: ArrayLike, w: Numbers = None, *, deadline: Seconds = None
+        self,
+        x_t: ArrayLike,
+        t: ArrayLike,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        deadline: Seconds = None,
+        **attributes: Numbers,
     ) -> Denoised:
         """Call the network once, with guidance.
 
         Args:
             x_t: float (N, H, W, C), noisy images; of a model of latents, noisy latents.
             t: int or array of ints, 0 ... T - 1.
-            digit, w, deadline: See `sample`.
+            digit, w, deadline, **attributes: See `sample`.
 
         Returns:
             `Denoised`: eps and x_0, float32 (N, H, W, C).
@@ -188,6 +217,7 @@ class Client:
         arguments.integers("t", rows["t"], model["T"] - 1)
         arguments.integers("digit", rows["digit"], model["num_classes"] - 1)
         rows["w"] = np.float32(model["w"]) if guidance is None else guidance
+        rows |= arguments.attributes(attributes, model.get("attributes", {}))
         count, inputs = arguments.rows(x_t=np.empty(len(x_t)), **rows)
         if count != len(x_t):
             raise invalid("x_t", f"{count} images, as many as digits", len(x_t))
@@ -216,12 +246,18 @@ class Client:
         return self._model.predict(signature, inputs, end)
 
     def submit(
-        self, digit: ArrayLike, w: Numbers = None, *, seed: Numbers = None, deadline: Seconds = None
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
     ) -> "concurrent.futures.Future[Drawn]":
         """`sample` in a thread of its own; in a coroutine, `await asyncio.wrap_future(client.submit(7))`.
 
         Args:
-            digit, w, seed, deadline: See `sample`.
+            digit, w, seed, deadline, **attributes: See `sample`.
 
         Returns:
             A future; errors come from its `result()`. Sixteen run at once, and the deadline of each counts from its
@@ -232,10 +268,10 @@ class Client:
         """
         model = self._model
         model.check_open()
-        return model.calls.submit(self.sample, digit, w, seed=seed, deadline=deadline)
+        return model.calls.submit(self.sample, digit, w, seed=seed, deadline=deadline, **attributes)
 
     def metadata(self, *, deadline: Seconds = None) -> dict[str, Any]:
-        """What the model says about itself: sampler, steps, w, num_classes, max_batch and more."""
+        """What the model says about itself: sampler, steps, w, num_classes, attributes, max_batch and more."""
         return dict(self._metadata(deadline)[0])
 
     def signatures(self, *, deadline: Seconds = None) -> dict[str, Signature]:
@@ -283,16 +319,17 @@ class Client:
             self._of_process = self._of_process.after_fork()
         return self._of_process
 
-    def _draw(self, signature, digit, w, seed, deadline):
+    def _draw(self, signature, digit, w, seed, deadline, attributes):
         """Outputs of a signature that draws, and the seeds."""
         digit = arguments.integers("digit", digit)
         w = None if w is None else arguments.guidance(w)
         given = {} if seed is None else {"seed": arguments.integers("seed", seed)}
-        rows, _ = arguments.rows(digit=digit, w=np.float32(0) if w is None else w, **given)  # fails before asking
+        arguments.rows(digit=digit, w=np.float32(0) if w is None else w, **given)  # fails before asking
         model, end = self._metadata(deadline)
         arguments.integers("digit", digit, model["num_classes"] - 1)
-        given = given or {"seed": arguments.fresh_seeds(rows)}
-        _, inputs = arguments.rows(digit=digit, w=np.float32(model["w"]) if w is None else w, **given)
+        given |= arguments.attributes(attributes, model.get("attributes", {}))
+        rows, inputs = arguments.rows(digit=digit, w=np.float32(model["w"]) if w is None else w, **given)
+        inputs |= {} if "seed" in inputs else {"seed": arguments.fresh_seeds(rows)}
         outputs = self._predict_rows(signature, inputs, model, end, steps=model["steps"])
         return outputs, np.array(inputs["seed"])
 

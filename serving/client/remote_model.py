@@ -30,6 +30,7 @@ CHUNKS = 4  # of large requests, at once
 STATUS_SECONDS = 5.0  # for one answer while waiting for a model
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0  # seconds between two looks at the status
 COUNTS = ("num_classes", "T", "steps", "max_batch")  # of the metadata
+INPUTS = {"digit", "w", "seed", "x_t", "t"}  # of every model, beside its attributes
 METADATA = {"metadata": TensorSpec("string", (None,))}
 
 
@@ -206,4 +207,7 @@ def _check_metadata(metadata):
         raise ValueError(f"{COUNTS} and the three sizes of `image_shape` must be positive integers: {metadata!r:.200}")
     if type(metadata["w"]) not in (int, float) or not math.fabs(metadata["w"]) < 3e38:
         raise ValueError(f"`w` must be a finite number: {metadata['w']!r:.60}")
+    attributes = metadata.get("attributes", {})
+    if set(attributes) & INPUTS or not all(-3e38 < low < high < 3e38 for low, high in attributes.values()):
+        raise ValueError(f"`attributes` must have a range each, and names of their own: {attributes!r:.200}")
     return metadata

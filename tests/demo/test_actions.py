@@ -58,6 +58,21 @@ def test_a_film_ends_with_the_picture(source, preset):
     assert np.abs(last.astype(int) - expected).max() <= 1
 
 
+def test_a_sheet_and_a_film_have_the_attributes_that_are_asked_for(attributes_preset):
+    source = Local([str(attributes_preset)])
+    [preset], asked = source.presets, {"thickness": 0.8, "slant": -0.25}
+    assert source.attributes(preset) == {"thickness": (0.0, 1.0), "slant": (-1.0, 1.0), "smiles": (0.0, 1.0)}
+    sheet, words = actions.draw(source, preset, 3, 1, "", "7", "", asked)
+    expected = keras_ddpm.sample([3], seed=7, preset=preset, **asked)[0]
+    assert words.startswith("Seed 7, thickness 0.8, slant -0.25, ")
+    assert np.abs(sheet[::10, ::10].astype(int) - expected).max() <= 1
+    _, words = actions.film(source, preset, 3, "", "7", "", asked)
+    assert words.startswith("5 steps, seed 7, thickness 0.8, slant -0.25, ")
+    assert np.abs(source.film(preset, 3, None, 7, None, **asked)[-1, ..., 0].astype(int) - expected).max() <= 1
+    with pytest.raises(ValueError, match=r"`slant` must be in -1\.\.1\. Received: 2"):
+        actions.draw(source, preset, 3, 1, "", "7", "", {"slant": 2.0})
+
+
 def painted(mask):
     layer = np.zeros((280, 280, 4), "uint8")
     layer[mask.repeat(10, 0).repeat(10, 1)] = (178, 60, 50, 255)
@@ -158,6 +173,27 @@ def test_a_server_is_asked_for_what_the_fields_say_and_has_steps_of_its_own():
         actions.draw(remote, "ddpm", 3, 3, "2", "7", "5")
     with pytest.raises(remote.failures, match="The server is gone"):
         actions.draw(remote, "ddpm", 12, 3, "2", "7", "")
+
+
+class ServerWithAttributes(FakeClient):
+    """Images whose grey level is 100 times the thickness."""
+
+    def metadata(self):
+        return {"attributes": {"thickness": [0.0, 1.0], "slant": [-1, 1]}}
+
+    def sample(self, digit, w, *, seed, thickness):
+        return SimpleNamespace(images=np.full((len(seed), 28, 28), 100 * thickness, "uint8"))
+
+    def trajectory(self, digit, w, *, seed, thickness):
+        return SimpleNamespace(x_t=np.full((1, 4, 28, 28, 1), thickness, "float32"))
+
+
+def test_a_server_is_asked_for_attributes():
+    remote = Remote({"ddpm": ServerWithAttributes()}, (ConnectionError,))
+    assert remote.attributes("ddpm") == {"thickness": (0.0, 1.0), "slant": (-1, 1)}
+    sheet, words = actions.draw(remote, "ddpm", 3, 1, "", "7", "", {"thickness": 0.5})
+    assert words.startswith("Seed 7, thickness 0.5, ") and sheet[0, 0] == 50
+    assert (remote.film("ddpm", 3, None, 7, None, thickness=1.0) == 255).all()
 
 
 @pytest.mark.slow

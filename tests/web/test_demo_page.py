@@ -1,6 +1,7 @@
 """The demo's page: twenty visitors at once, and a visit in a real browser."""
 
 import concurrent.futures
+import io
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ VISITORS = 20
 
 
 @pytest.fixture(scope="module")
-def presets(small_preset):
-    """The small preset, twice."""
-    return [str(small_preset), f"{small_preset}/."]
+def presets(small_preset, attributes_preset):
+    """The small preset, twice, and one with attributes."""
+    return [str(small_preset), f"{small_preset}/.", str(attributes_preset)]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,38 @@ def test_a_visitor_draws(page):
     page.get_by_role("button", name="Draw", exact=True).click()
     page.get_by_text("Seeds 5 to 12, ").wait_for()
     assert page.locator(".picture img").first.evaluate("image => image.naturalWidth") == 4 * 142 - 2
+
+
+def choose(page, preset):
+    page.get_by_role("tab", name="Draw").click()
+    page.get_by_label("Preset").first.click()
+    page.get_by_role("option", name=preset, exact=True).click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_preset_with_attributes_has_a_slider_for_each(page, presets, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    choose(page, presets[2])
+    tick = {
+        name: page.get_by_role("checkbox", name=name).filter(visible=True) for name in ("thickness", "slant", "smiles")
+    }
+    for box in tick.values():
+        box.wait_for()
+    slider = page.get_by_role("slider", name="slant").filter(visible=True)
+    slider.fill("0.5")
+    assert tick["slant"].is_checked() and not tick["thickness"].is_checked()
+    tick["smiles"].check()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_label("Seed").first.fill("5")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_text("Seeds 5 to 12, slant 0.5, smiles 0.5, ").wait_for()
+    png = page.request.get(page.locator(".picture img").first.get_attribute("src")).body()
+    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("L"))[:140:5, :140:5].astype(int)
+    assert np.abs(sheet - keras_ddpm.sample(7, seed=5, preset=presets[2], slant=0.5, smiles=0.5)).max() <= 1
+    choose(page, presets[0])
+    tick["thickness"].wait_for(state="hidden")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_text(r"Seeds 5 to 12, ").filter(has_not_text="slant").wait_for()
 
 
 def test_a_wrong_field_is_a_sentence_on_the_page(page):
