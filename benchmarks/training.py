@@ -29,7 +29,7 @@ CONFIGS |= {
     name: dataclasses.replace(
         CONFIGS["diffusion"], training=dataclasses.replace(CONFIGS["diffusion"].training, objective=name)
     )
-    for name in ("perceptual", "diffusion_gan")
+    for name in ("perceptual", "diffusion_gan", "draft", "clip_weighted")
 }
 WARM_UP = 5
 

@@ -105,11 +105,19 @@ class DiffusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    objective: Literal["diffusion", "consistency", "adversarial", "perceptual", "diffusion_gan", "autoencoder"] = (
-        "diffusion"
-    )
+    objective: Literal[
+        "diffusion",
+        "consistency",
+        "adversarial",
+        "perceptual",
+        "diffusion_gan",
+        "draft",
+        "clip_weighted",
+        "autoencoder",
+    ] = "diffusion"
     """consistency, adversarial: tune a trained diffusion model to draw in one call or a few (docs/few_step.md).
     perceptual: tune it by the distance in its own features. diffusion_gan: diffusion with a discriminator beside.
+    draft, clip_weighted: tune it to draw what CLIP likes, or on what CLIP scores low (docs/clip.md).
     autoencoder: train what makes latents of images, and images of latents (docs/guide/latent.md)."""
     init: str | None = None
     """Preset or folder of a run whose weights to start from; None: random ones, or those of the stage before."""
@@ -141,6 +149,10 @@ class TrainingConfig:
     """Noise levels to begin with; all of them are seen from the middle of the run."""
     adversarial_weight: float = 0.01
     """Weight of the discriminator beside the squared error, for the objective diffusion_gan."""
+    reward_weight: float = 0.01
+    """Weight of CLIP's score beside the squared error, for the objective draft."""
+    reward_steps: int = 5
+    """Steps in which the objective draft draws what CLIP scores, with the sampler of `sample`."""
     ema_decay: float = 0.9995
     """Decay of the average of the weights; 0 keeps none."""
     validation_noise: Literal["fixed", "fresh"] = "fixed"

@@ -1,4 +1,4 @@
-"""Guides: scores of images that know what a picture should look like, for `guidance.by_score`.
+"""Guides: scores of images that know what a picture should look like, for `guidance.by_score` and for fine-tuning.
 
     score(x_0 (B, H, W, C) in [-1, 1], condition) -> (B,)
 
@@ -61,11 +61,24 @@ def load(name: str, image_shape, num_classes: int) -> Callable:
     Raises:
         ValueError: for an unknown guide, or other images than it knows.
     """
+    guide = choose(GUIDES, name, "guide")
+    check_digits(f"`guide` {name!r}", image_shape, num_classes)
+    return guide()
+
+
+def check_digits(what: str, image_shape, num_classes: int) -> None:
+    """Raise unless the images of a model are those that CLIP's captions are of.
+
+    Args:
+        what: What asks CLIP, as the error calls it.
+        image_shape, num_classes: Those of the model.
+
+    Raises:
+        ValueError: for other images.
+    """
     from keras_ddpm.evaluation.arrays import DIGITS
 
-    guide = choose(GUIDES, name, "guide")
     if (tuple(image_shape), num_classes) != DIGITS:
         raise ValueError(
-            f"`guide` {name!r} knows digits of 28 x 28 pixels. Received: {num_classes} classes of {tuple(image_shape)}"
+            f"{what} knows digits of 28 x 28 pixels. Received: {num_classes} classes of {tuple(image_shape)}"
         )
-    return guide()

@@ -19,6 +19,8 @@ class Judge:
     """Architecture: conv3x3 or wide5x5."""
     epochs: int | None = None
     """Passes over the training images. Default: 10, or as many more as make 2,000 steps."""
+    train_images: int = 0
+    """Images of the training split to learn from, from its beginning; 0 for all that are not held out."""
     validation_images: int | None = None
     """Images held out from the end of the training split. Default: a tenth, at most 5,000; 0 for none."""
     seed: int = 0
@@ -29,7 +31,7 @@ class Judge:
 
         interrupt.advise(lambda: "Nothing was written.")
         out = self.out or pathlib.Path("judges") / pathlib.Path(self.dataset).stem
-        names = ("arch", "epochs", "validation_images", "seed")
+        names = ("arch", "epochs", "train_images", "validation_images", "seed")
         notes = train_judge(self.dataset, out, **{name: getattr(self, name) for name in names}, verbose=2).notes
         right = f"{100 * notes['test_accuracy']:.2f} % of the test images right"
         if notes["held_out_accuracy"] is not None:

@@ -1,5 +1,6 @@
 """What is trained: functions from a network and a configuration to a Keras model, by the name of the objective."""
 
+from keras_ddpm import guides, samplers
 from keras_ddpm.codec import Codec
 from keras_ddpm.config import choose
 from keras_ddpm.training.autoencoder import AutoencoderTraining
@@ -8,12 +9,14 @@ from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.losses.adversarial import AdversarialTuning
 from keras_ddpm.training.losses.consistency import ConsistencyTuning
 from keras_ddpm.training.losses.diffusion_gan import DiffusionGAN
+from keras_ddpm.training.losses.draft import DraftTuning
 from keras_ddpm.training.losses.perceptual import PerceptualTuning
+from keras_ddpm.training.losses.score_weighted import ScoreWeightedTuning
 from keras_ddpm.training.optimizer import make_optimizer, use_xla
 from keras_ddpm.training.times import CURRICULA, TIMES
 
 ADVERSARIAL_BETAS = (0.0, 0.95)  # the opponent moves, so old gradients mislead
-TUNING = ("consistency", "adversarial", "perceptual")
+TUNING = ("consistency", "adversarial", "perceptual", "draft", "clip_weighted")
 """Objectives that start from a trained model."""
 
 
@@ -28,7 +31,7 @@ def make_model(network, diffusion, config, *, steps: int, codec: Codec | None = 
         codec: `Codec` whose latents are diffused; None for images.
 
     Raises:
-        ValueError: for a name or a number that cannot be used.
+        ValueError: for a name or a number that cannot be used, or images that the objective's CLIP does not know.
     """
     training = config.training
     common = {
@@ -77,6 +80,24 @@ def _diffusion_gan(network, diffusion, config, common):
     return DiffusionGAN(network, diffusion, **given, **common)
 
 
+def _draft(network, diffusion, config, common):
+    training, drawn = config.training, config.sampling
+    given = {name: getattr(training, name) for name in ("reward_weight", "reward_steps")}
+    given["sampler"] = samplers.with_eta(choose(samplers.SAMPLERS, drawn.sampler, "sampler"), drawn.eta)
+    return DraftTuning(network, diffusion, score=_clip(network, config), **given, **common)
+
+
+def _clip_weighted(network, diffusion, config, common):
+    return ScoreWeightedTuning(network, diffusion, score=_clip(network, config), **common)
+
+
+def _clip(network, config):
+    """CLIP's score, for an objective that asks it."""
+    asking = f"`objective` {config.training.objective!r} asks CLIP, which"
+    guides.check_digits(asking, network.image_shape, network.num_classes)
+    return guides.ClipGuide()
+
+
 def _autoencoder(network, diffusion, config, common):
     shared = {name: common[name] for name in ("ema_decay", "seed")}
     return AutoencoderTraining(network, kl_weight=config.autoencoder.kl_weight, **shared)
@@ -88,5 +109,7 @@ OBJECTIVES = {
     "consistency": _consistency,
     "adversarial": _adversarial,
     "diffusion_gan": _diffusion_gan,
+    "draft": _draft,
+    "clip_weighted": _clip_weighted,
     "autoencoder": _autoencoder,
 }

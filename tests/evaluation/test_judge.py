@@ -89,6 +89,11 @@ def test_held_out_and_test_images_are_not_learnt_from(dataset, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []  # nothing is left of a training that failed
 
 
+def test_a_judge_may_learn_from_the_beginning_of_the_training_split_alone(dataset, tmp_path):
+    notes = train_judge.train_judge(dataset, tmp_path / "judge", train_images=150, epochs=1).notes
+    assert (notes["images"], notes["held_out_images"]) == (150, 30) and notes["command"].endswith("--train-images 150")
+
+
 def test_a_small_data_set_gets_as_many_steps_as_a_large_one(dataset, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(train_judge, "train_classifier", lambda *_, **settings: asked.append(settings) or 1 / 0)
@@ -104,6 +109,7 @@ def test_a_small_data_set_gets_as_many_steps_as_a_large_one(dataset, tmp_path, m
     [
         ({"arch": "vgg"}, r"`arch` must be one of \['conv3x3', 'wide5x5'\]. Received: 'vgg'"),
         ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
+        ({"train_images": -1}, "`train_images` must be at least 0. Received: -1"),
         ({"validation_images": 300}, r"`validation_images` must be in 1\.\.299"),
         ({"validation_images": -1}, r"`validation_images` must be in 1\.\.299"),
         ({"dataset": "patchez.npz"}, "There is no file 'patchez.npz'"),

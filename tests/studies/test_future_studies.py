@@ -6,7 +6,8 @@ import json
 import pytest
 
 from keras_ddpm import presets
-from studies import autoguidance, study, training_ideas
+from keras_ddpm.evaluation.judges import classifier
+from studies import autoguidance, clip_guides, study, training_ideas
 
 
 @pytest.mark.parametrize("name", training_ideas.ARMS)
@@ -51,3 +52,32 @@ def test_the_study_of_training_ideas_trains_measures_and_continues(tmp_path, mni
     written = path.stat().st_mtime_ns
     training_ideas.run(dataclasses.replace(options, train=False), names=("plain",))
     assert json.loads(path.read_text())["rows"] == rows and path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("name", clip_guides.TUNINGS)
+def test_tunings_by_clip_differ_in_their_loss_alone(name, small_preset):
+    options = clip_guides.Options(preset=str(small_preset))
+    plain, tuned = (clip_guides.tuning(each, 2, options) for each in ("plain", name))
+    pairs = zip(dataclasses.asdict(tuned.training).items(), dataclasses.asdict(plain.training).values())
+    assert {key for (key, ours), theirs in pairs if ours != theirs} <= {"objective", "reward_weight"}
+    assert (tuned.training.init, tuned.training.seed) == (str(small_preset), 2)
+    same = dataclasses.replace(tuned, name=plain.name, training=plain.training)
+    assert same == plain and tuned.name.endswith(f"{name}_seed2")
+
+
+@pytest.mark.slow
+def test_the_study_of_clip_has_a_judge_that_is_none_of_the_guides(small_preset, tmp_path, mnist):
+    given = {"quick": True, "preset": str(small_preset), "out": tmp_path / "results", "runs": tmp_path / "runs"}
+    clip_guides.run(clip_guides.Options(**given))
+    content = json.loads((tmp_path / "results/clip_guides/rows.json").read_text())
+    assert content["command"] == f"python -m studies.clip_guides --quick --preset {small_preset}"
+    rows = content["rows"]
+    assert (rows["real"]["gap_of_clip"], rows["real"]["gap_of_classifier"]) == (0, 0)
+    assert len(rows) == 6 and all({"sharp", "judge", "recall", "diversity"} <= set(row) for row in rows.values())
+    best, first = (rows[f"{name} seed=0"] for name in ("best of 3 by clip", "no guide"))
+    assert best["clip"] > first["clip"]  # the first candidates are the images without a guide
+    notes = json.loads((tmp_path / "runs/clip_guides_judge/classifier.json").read_text())
+    shipped = json.loads((classifier.SHIPPED / "classifier.json").read_text())
+    assert notes["arch"] != shipped["arch"] and notes["seed"] != shipped["seed"]
+    names = {path.stem for path in (tmp_path / "results/clip_guides").glob("*.png")}
+    assert {"no_guide", "guide_100", "best_by_clip", "tuned_draft"} <= names

@@ -29,6 +29,7 @@ def train_judge(
     *,
     arch: str = "conv3x3",
     epochs: int | None = None,
+    train_images: int = 0,
     validation_images: int | None = None,
     seed: int = 0,
     verbose: int = 0,
@@ -41,6 +42,7 @@ def train_judge(
         out: New or empty folder to write. It is written at the end, complete or not at all.
         arch: A key of `classifier.ARCHITECTURES`.
         epochs: Passes over the training images. None: 10, or as many more as make 2,000 steps.
+        train_images: Images of the training split to learn from, from its beginning; 0 for all that are not held out.
         validation_images: Images held out from the end of the training split. None: a tenth, at most 5,000; 0 for none.
         seed: Seed of the weights, the order and the distortions.
         verbose: As in `keras.Model.fit`.
@@ -60,10 +62,13 @@ def train_judge(
         raise ValueError(f"`arch` must be one of {sorted(ARCHITECTURES)}. Received: {arch!r}")
     if epochs is not None and epochs < 1:
         raise ValueError(f"`epochs` must be at least 1. Received: {epochs}")
+    if train_images < 0:
+        raise ValueError(f"`train_images` must be at least 0. Received: {train_images}")
     folder.check_new(out)
     train, test = (data.load(dataset, split) for split in ("train", "test"))
     kind = _kind(dataset, train, test)
     rest, held_out = _hold_out(train, validation_images)
+    rest = rest.first(train_images)
     batch_size = min(BATCH, len(rest.images))
     epochs = epochs or max(EPOCHS, math.ceil(STEPS / (len(rest.images) // batch_size)))
     settings: dict[str, Any] = {"arch": arch, "epochs": epochs, "seed": seed}
@@ -72,6 +77,7 @@ def train_judge(
     backend = keras.backend.backend()
     count = 0 if held_out is None else len(held_out.images)
     flags = f"--arch {arch} --epochs {epochs} --validation-images {count} --seed {seed}"
+    flags += f" --train-images {train_images}" if train_images else ""
     notes = {
         "command": f"python -m keras_ddpm judge --dataset {dataset} {flags}",
         **settings,
