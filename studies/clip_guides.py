@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 
-import keras_ddpm
 from keras_ddpm import presets, rejection
 from keras_ddpm.config import Config, TrainingConfig
 from keras_ddpm.evaluation.judges import folder as judge_folder
@@ -40,8 +39,7 @@ from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.judges.train_judge import train_judge
 from keras_ddpm.evaluation.metrics import bind
-from keras_ddpm.training import callbacks
-from studies import study
+from studies import study, trainings
 
 N, STEPS, CANDIDATES = 1000, 5, 10
 SCALES = (1.0, 10.0, 30.0, 100.0)
@@ -167,11 +165,9 @@ def chosen(results: study.Results, judge: Judge, seed: int, options: Options) ->
 def after_tuning(results: study.Results, judge: Judge, name: str, seed: int, options: Options) -> study.Figures | None:
     """Figures of what a tuned model draws; None if it is not tuned and may not be."""
     settings = tuning(name, seed, options)
-    folder = options.trainings / settings.name
-    if callbacks.epochs_done(folder) < settings.training.epochs:
-        if not options.train:
-            return None
-        keras_ddpm.train(settings, folder)
+    folder = trainings.train(settings, options.trainings / settings.name, options)
+    if folder is None:
+        return None
     images, seconds = draw(folder, judge.labels, seeds_of(judge, seed), options)
     return described(results, judge, images, seconds, f"tuned_{name}", seed)
 
