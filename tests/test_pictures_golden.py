@@ -2,7 +2,7 @@
 
 golden/pictures.npz holds what this library drew when a preset came, a key an array uint8 (10, 28, 28):
 preset/sampler/steps with the digits, seeds and w below, or preset/own with the preset's own settings, and perhaps other
-steps.
+steps. preset/own/attribute asks for values of an attribute from its lowest to its highest.
 """
 
 import pathlib
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import keras_ddpm
+from keras_ddpm import presets
 
 PICTURES = np.load(pathlib.Path(__file__).parent / "golden" / "pictures.npz")
 DIGITS, WS = np.arange(10), np.resize([0.0, 1.0, 1.5, 3.0, 7.0], 10)
@@ -19,8 +20,12 @@ QUICK = [name for name in PICTURES if "/own" in name]
 
 
 def drawn(name):
-    preset, sampler, *steps = name.split("/")
-    count = int(steps[0]) if steps else None
+    preset, sampler, *more = name.split("/")
+    if more and not more[0].isdigit():
+        known = presets.conditions_of(presets.read_config(preset)[0], 10)[more[0]]
+        asked = {more[0]: np.linspace(known.low, known.high, 10)}
+        return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset, **asked)
+    count = int(more[0]) if more else None
     if sampler == "own":
         return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset, steps=count)
     return keras_ddpm.sample(DIGITS, WS, seed=SEEDS, preset=preset, sampler=sampler, steps=count)
