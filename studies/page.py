@@ -184,7 +184,14 @@ def missing(results: Contents) -> dict[str, list[str]]:
             if arm in arms.AGAIN
             for seed in seeds[1:]
         ],
-        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
+        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)]
+        + [
+            f"{name} w={w} seed={seed}"
+            for name, (arm, _) in ablations.SETTINGS.items()
+            if arm in arms.AGAIN
+            for seed in seeds[1:]
+            for w in (3, 1)
+        ],
         "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],
     }
     return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}
