@@ -161,6 +161,19 @@ def test_rows_of_other_settings_are_not_lost(tmp_path):
     assert (tmp_path / "steps" / "rows.json").read_bytes() == before
 
 
+def test_rows_from_before_a_field_of_the_sampling_was_there_are_continued(tmp_path, results):
+    options = study.Options(out=tmp_path)
+    recorded = results["steps"]["settings"]
+    assert "guide" not in recorded["sampling"], "the file is of today: choose an older one"
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "rows.json").write_text(json.dumps(results["steps"]))
+    again = study.Results("steps", options, n=recorded["n"], **options.model())
+    assert again.content["rows"] == results["steps"]["rows"]
+    changed = options.model() | {"sampling": options.model()["sampling"] | {"guide": "clip"}}
+    with pytest.raises(ValueError, match="other settings"):
+        study.Results("steps", options, n=recorded["n"], **changed)
+
+
 def test_a_file_says_the_flags_that_made_it(tmp_path):
     options = study.Options(out=tmp_path, quick=True, preset="report")
     assert study.Results("steps", options).content["command"] == "python -m studies.steps --quick --preset report"
