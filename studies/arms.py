@@ -53,6 +53,8 @@ ABLATIONS = {
     "p_uncond_0.3": f"{MENDED_V} --p-uncond 0.3",
     "attention": f"{MENDED_V} --attention False False True True False",
     "augmentation": f"{MENDED_V} --augmentation distort",
+    "deeper": f"{MENDED_V} --depths 2 2 2 2 2",
+    "wider": f"{MENDED_V} --widths 16 32 64 128 256",
 }
 MIDDLE = f"--epochs {MIDDLE_EPOCHS} --grid-every 0"
 LONG = {
@@ -61,7 +63,7 @@ LONG = {
     "all_long": f"{MIDDLE} {MENDED}",
 }
 SHORT = {name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()}
-AGAIN = ("cosine_v",)
+AGAIN = ("cosine_v", "all_v", "attention", "augmentation", "deeper", "wider")
 ARMS = {
     **SHORT,
     **LONG,

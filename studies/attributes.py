@@ -120,6 +120,23 @@ def even(name: str) -> np.ndarray:
     return np.linspace(condition.low, condition.high, LEVELS)
 
 
+def names(rows: dict[str, study.Figures]) -> list[str]:
+    """The attributes that a study's rows are of; empty if there are none."""
+    return next((list(row["attributes"]) for row in rows.values() if "attributes" in row), [])
+
+
+def correlations(rows: dict[str, study.Figures], ask: str, w: float, name: str) -> list[float]:
+    """Correlation of asked and drawn values of an attribute, for each seed that is measured.
+
+    Args:
+        rows: Those of the study's file.
+        ask: What was asked for: the attribute alone, or "all".
+        w: Strength of the guidance.
+        name: Of the attribute.
+    """
+    return [row["attributes"][name]["correlation"] for row in study.named(rows, f"{ask} w={w:g} seed=")]
+
+
 def in_words(row: study.Figures) -> str:
     """The figures that a row is for."""
     pairs = [(name, found["correlation"]) for name, found in row["attributes"].items() if "correlation" in found]

@@ -13,14 +13,13 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from keras_ddpm import data, presets
 from keras_ddpm.data.augmentation import distort
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.train_classifier import train_classifier
 from keras_ddpm.evaluation.metrics.memorisation import copied, two_nearest_images
-from studies import few_images, study
+from studies import comparison, few_images, formats, study
 
 RARE = (5, 9)
 """The rare digits: 5 is easily taken for 3, and 9 for 4, which are common."""
@@ -157,24 +156,9 @@ def describe(results: study.Results, picture: str | None, real: Pair, drawn: Pai
     return {"right_digit": right, "copies": copied(distances).mean(), "images": len(images), "real": len(real[0])}
 
 
-class Difference(NamedTuple):
-    """Difference of two arms in points, paired by seed: mean, standard deviation, 95 % interval of the mean."""
-
-    mean: float
-    std: float
-    low: float
-    high: float
-
-    def __str__(self):
-        return f"{self.mean:+.1f} ± {self.std:.1f}"
-
-    @property
-    def verdict(self) -> str:
-        """Whether the first arm is better than the second: "better", "worse", or "undecided" within the interval."""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "undecided"
-
-
-def difference(rows: dict[str, study.Figures], name: str, arm: str, other: str, figure: str) -> Difference | None:
+def difference(
+    rows: dict[str, study.Figures], name: str, arm: str, other: str, figure: str
+) -> comparison.Difference | None:
     """What an arm gains over another; None if fewer than two seeds are measured.
 
     Args:
@@ -183,13 +167,11 @@ def difference(rows: dict[str, study.Figures], name: str, arm: str, other: str, 
         arm, other: Keys of `arms(name)`.
         figure: Name of a share.
     """
-    pairs = [[rows.get(f"{name} {title} seed={seed}") for title in (arm, other)] for seed in range(study.SEEDS)]
-    values = np.array([[100 * row[figure] for row in pair] for pair in pairs if all(pair)])  # (S, 2)
-    if len(values) < 2:
-        return None
-    gains = values[:, 0] - values[:, 1]
-    low, high = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
-    return Difference(float(gains.mean()), float(gains.std(ddof=1)), float(low), float(high))
+    ours, theirs = (
+        {seed: 100 * rows[row][figure] for seed in range(study.SEEDS) if (row := f"{name} {title} seed={seed}") in rows}
+        for title in (arm, other)
+    )
+    return comparison.paired(ours, theirs)
 
 
 def table(rows: dict[str, study.Figures]) -> list[dict[str, Any]]:
@@ -217,11 +199,6 @@ def recall(rows: dict[str, study.Figures], name: str, arm: str, digit: int) -> s
 TITLES = {name: f"{name} images a digit" for name in SETS} | {"rare": "two rare digits"}
 
 
-def listed(names: list[str]) -> str:
-    """Names as in a sentence: a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def verdicts(rows: dict[str, study.Figures]) -> list[str]:
     """A sentence for each comparison over all sets, computed from the figures."""
     sentences = []
@@ -231,7 +208,7 @@ def verdicts(rows: dict[str, study.Figures]) -> list[str]:
         for name, gain in gains.items():
             word = gain.verdict if gain else "not measured yet"
             words.setdefault(word, []).append(f"{TITLES[name]} ({gain} points)" if gain else TITLES[name])
-        parts = [f"{word} with {listed(names)}" for word, names in words.items()]
+        parts = [f"{word} with {formats.listed(names)}" for word, names in words.items()]
         sentences.append(f"“{arm}” beside “{other}”: {'; '.join(parts)}.")
     return sentences
 
@@ -247,12 +224,12 @@ def answer(rows: dict[str, study.Figures]) -> str:
         return "Not all of it is measured yet."
     by = {word: [TITLES[n] for n, gain in gains.items() if gain.verdict == word] for word in ("better", "worse")}
     if not by["better"]:
-        harm = f", and with {listed(by['worse'])} they harm" if by["worse"] else ""
+        harm = f", and with {formats.listed(by['worse'])} they harm" if by["worse"] else ""
         return f"No: beside classical augmentation synthetic images of so small a generator help nowhere{harm}."
     if len(by["better"]) == len(SETS):
         return "Yes: synthetic images help beside classical augmentation in every set."
-    harm = f"; with {listed(by['worse'])} they harm" if by["worse"] else ""
-    return f"In part: beside classical augmentation synthetic images help with {listed(by['better'])}{harm}."
+    harm = f"; with {formats.listed(by['worse'])} they harm" if by["worse"] else ""
+    return f"In part: beside classical augmentation synthetic images help with {formats.listed(by['better'])}{harm}."
 
 
 if __name__ == "__main__":

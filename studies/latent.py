@@ -33,6 +33,8 @@ from studies import steps, study, trainings
 N = 2000
 EPOCHS, AUTOENCODER_EPOCHS = 16, 6
 GROUPS = ("accuracy", "distances", "manifold")
+EXPECTED = 3.5
+"""How many times fewer operations count as "about 4 times fewer"."""
 AUTOENCODER, LATENT = "autoencoder", "latent"
 SMALL = NetworkConfig(widths=(64, 96), depths=(2, 2), attention=(True, False), patch=4)  # 7 x 7 or 8 x 8 at the top
 NETWORKS = {
@@ -70,7 +72,8 @@ def run(options: study.Options) -> None:
 def arm(results: study.Results, judged: "Judged", dataset: str, name: str, seed: int, options: study.Options) -> None:
     """Train one model, and measure it."""
     settings = configuration(dataset, name, seed, options)
-    row = results.row(f"{dataset} {name} seed={seed}", measured, judged, settings, seed, options)
+    picture = results.picture(f"{dataset}_{name}") if seed == 0 else None
+    row = results.row(f"{dataset} {name} seed={seed}", measured, judged, settings, seed, options, picture)
     if row is not None:
         print(f"{row['call'] / 1e6:.1f} MMAC a call, right digit {row['accuracy']:.1%}", flush=True)
 
@@ -117,7 +120,9 @@ def train(settings: Config, options: study.Options) -> pathlib.Path | None:
     return trainings.train(settings, options.trainings / settings.name, options)
 
 
-def measured(judged: "Judged", settings: Config, seed: int, options: study.Options) -> study.Figures | None:
+def measured(
+    judged: "Judged", settings: Config, seed: int, options: study.Options, picture: pathlib.Path | None
+) -> study.Figures | None:
     """Figures of the images of a model, its operations, and how fast it draws and trains; None if it is not trained."""
     folder = train(settings, options)
     if folder is None:
@@ -127,6 +132,8 @@ def measured(judged: "Judged", settings: Config, seed: int, options: study.Optio
     start = time.perf_counter()
     images = generator.images(judged.labels, w, seed * judged.n + np.arange(judged.n))
     seconds = (time.perf_counter() - start) / judged.n
+    if picture:
+        study.grid(picture, images, judged.labels)
     calls = steps.calls(generator, settings.sampling)
     network, decoder = operations_of(generator)
     return {
@@ -230,6 +237,29 @@ def show(path: pathlib.Path, judged: Judged, images: np.ndarray) -> None:
 
     rows = [part[i : i + 10] for i in range(0, min(40, judged.n), 10) for part in (judged.test.images, images)]
     pictures.write_png(path, pictures.grid(np.concatenate(rows), columns=10))
+
+
+def fewer(rows: dict[str, study.Figures], dataset: str) -> dict[str, float]:
+    """How many times fewer operations latents need than pixels: "call" of the network, and "image", decoder included.
+
+    Raises:
+        KeyError: if one of both is not measured.
+    """
+    there = [study.named(rows, f"{dataset} {name} seed=") for name in ("pixel", LATENT)]
+    if not all(there):
+        raise KeyError(dataset)
+    return {what: there[0][0][what] / there[1][0][what] for what in ("call", "image")}
+
+
+def verdict(rows: dict[str, study.Figures], dataset: str) -> str:
+    """Whether latents need about 4 times fewer operations than pixels, as the report expects, as text."""
+    try:
+        found = fewer(rows, dataset)
+    except KeyError:
+        return "not measured yet"
+    reached = [what for what, times in found.items() if times >= EXPECTED]
+    said = "yes" if len(reached) == 2 else f"for the {reached[0]} only" if reached else "no"
+    return f"{said}: {found['call']:.1f} times fewer for a call, {found['image']:.1f} for an image"
 
 
 if __name__ == "__main__":

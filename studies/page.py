@@ -1,6 +1,7 @@
 """Pages of docs/ and the README of each study's results: the figures come from the files, the prose from templates.
 
-docs/report.md is made of the six studies of the report's claims; every other study has a page of its own.
+docs/report.md is made of the six studies of the report's claims, docs/future_work.md of these and of those of what the
+report left as future work. Two studies have a page of their own.
 
 python -m studies.page
 """
@@ -12,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jinja2
-import numpy as np
 import tyro
 
 from keras_ddpm.cli.run import run
@@ -20,18 +20,25 @@ from keras_ddpm.files import write_text
 from studies import (
     ablations,
     arms,
+    attributes,
     augmentation,
+    autoguidance,
     claims,
+    clip_guides,
     configuration,
+    formats,
+    future_work,
     guidance,
+    latent,
     privacy,
     recognition,
     schedules,
     steps,
     study,
+    training_ideas,
 )
-
-Contents = dict[str, dict[str, Any]]
+from studies.answers import Contents
+from studies.proposals import PROPOSALS
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
@@ -46,7 +53,15 @@ OF_REPORT = {
 }
 ALONE = {"augmentation": augmentation, "privacy": privacy}
 """Studies with a page of their own, each with a template of its name."""
-STUDIES = OF_REPORT | ALONE
+OF_FUTURE = {
+    "training_ideas": training_ideas,
+    "latent": latent,
+    "autoguidance": autoguidance,
+    "clip_guides": clip_guides,
+    "attributes": attributes,
+}
+FUTURE = PAGE.with_name("future_work.md")
+STUDIES = OF_REPORT | ALONE | OF_FUTURE
 
 
 def read(folder: pathlib.Path = study.RESULTS) -> Contents:
@@ -56,8 +71,15 @@ def read(folder: pathlib.Path = study.RESULTS) -> Contents:
 
 def _content(file):
     if not file.is_file():
-        return {"command": f"python -m studies.{file.parent.name}", "settings": {}, "rows": {}}
+        return {"command": command(file.parent.name), "settings": {}, "rows": {}}
     return json.loads(file.read_text())
+
+
+def command(name: str) -> str:
+    """The command of a study, as its docstring has it."""
+    found = re.search(rf"^python -m studies\.{name}.*$", STUDIES[name].__doc__ or "", re.MULTILINE)
+    assert found is not None
+    return re.sub(r" \[.*", "", found[0])
 
 
 def render(results: Contents) -> str:
@@ -85,14 +107,42 @@ def render(results: Contents) -> str:
         epochs_shown=configuration.SHOWN,
         missing=missing(results),
         machines=machines(results),
-        pictures={path.relative_to(study.RESULTS).as_posix() for path in study.RESULTS.glob("*/*.*")},
+        pictures=pictures(),
+    )
+    return text.replace("<!-- contents -->", contents(text))
+
+
+def pictures() -> set[str]:
+    """The pictures of all studies: folder/name.ending."""
+    return {path.relative_to(study.RESULTS).as_posix() for path in study.RESULTS.glob("*/*.*")}
+
+
+def render_future(results: Contents) -> str:
+    """The page of what the report left as future work.
+
+    Args:
+        results: What `read` returns.
+
+    Returns:
+        Markdown text.
+    """
+    text = _template(TEMPLATE.with_name("future_work.md.j2")).render(
+        results=results,
+        proposals=PROPOSALS,
+        work=future_work,
+        latent=latent,
+        ideas=training_ideas,
+        clip=clip_guides,
+        anchor=anchor,
+        machines=machines(results),
+        pictures=pictures(),
     )
     return text.replace("<!-- contents -->", contents(text))
 
 
 def page_of(name: str) -> pathlib.Path:
     """The page that says what a study's figures mean."""
-    return PAGE if name in OF_REPORT else PAGE.with_name(f"{name}.md")
+    return PAGE if name in OF_REPORT else FUTURE if name in OF_FUTURE else PAGE.with_name(f"{name}.md")
 
 
 def render_alone(name: str, content: dict[str, Any]) -> str:
@@ -120,9 +170,13 @@ def contents(text: str) -> str:
     """
     lines = []
     for marks, title in re.findall(r"^(##|###) (.+)$", text, re.MULTILINE):
-        anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-        lines.append(f"{'  ' * (len(marks) - 2)}- [{title}](#{anchor})")
+        lines.append(f"{'  ' * (len(marks) - 2)}- [{title}](#{anchor(title)})")
     return "\n".join(lines)
+
+
+def anchor(title: str) -> str:
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def render_folder(name: str, content: dict[str, Any], pictures: Sequence[str]) -> str:
@@ -150,12 +204,12 @@ def pictures_of(folder: pathlib.Path) -> list[str]:
 def _template(path):
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "pct": percent,
-        "num": number,
-        "spread": spread,
-        "unlike_real": unlike_real,
-        "average": average,
-        "apart": apart,
+        "pct": formats.percent,
+        "num": formats.number,
+        "spread": formats.spread,
+        "unlike_real": formats.unlike_real,
+        "average": formats.average,
+        "apart": formats.apart,
         "named": study.named,
     }
     return environment.from_string(path.read_text())
@@ -184,7 +238,14 @@ def missing(results: Contents) -> dict[str, list[str]]:
             if arm in arms.AGAIN
             for seed in seeds[1:]
         ],
-        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
+        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)]
+        + [
+            f"{name} w={w} seed={seed}"
+            for name, (arm, _) in ablations.SETTINGS.items()
+            if arm in arms.AGAIN
+            for seed in seeds[1:]
+            for w in (3, 1)
+        ],
         "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],
     }
     return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}
@@ -195,54 +256,20 @@ def machines(results: Contents) -> list[str]:
     return sorted({row["machine"] for content in results.values() for row in content["rows"].values()})
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as text."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number, rounded to significant digits."""
-    return "–" if value is None else np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")
-
-
-def spread(rows: Sequence[study.Figures], figure: str, *, share: bool = True) -> str:
-    """Mean and standard deviation of a figure over the rows of several seeds; for a single row the figure alone."""
-    mean, std = study.spread(list(rows), figure)
-    if len(rows) == 1:
-        return percent(mean) if share else number(mean)
-    return f"{100 * mean:.1f} ± {100 * std:.1f} %" if share else f"{mean:.3g} ± {std:.2g}"
-
-
-def average(rows: Sequence[study.Figures]) -> study.Figures:
-    """One row with the means of the figures that are numbers; empty if there are no rows."""
-    numbers = [name for name, value in rows[0].items() if isinstance(value, (int, float))] if rows else []
-    return {name: study.spread(rows, name)[0] for name in numbers}
-
-
-def apart(rows: Sequence[study.Figures], others: Sequence[study.Figures], figure: str) -> str:
-    """Difference of the means of a share, in points, and whether it exceeds the larger standard deviation."""
-    (one, std), (other, other_std) = study.spread(rows, figure), study.spread(others, figure)
-    more = abs(one - other) > max(std, other_std)
-    return f"{100 * (one - other):+.1f} points ({'more' if more else 'less'} than seeds differ)"
-
-
-def unlike_real(row: study.Figures) -> str:
-    """Whether the images are unlike real digits, as blobs are, judged by how many lie among real ones (precision)."""
-    return "yes" if row["precision"] < 0.05 else "in part" if row["precision"] < 0.5 else "no"
-
-
 def main() -> None:
     options = tyro.cli(study.Options, description=__doc__)
     results = read(options.results)
     write_text(PAGE, render(results))
     print(PAGE)
+    write_text(FUTURE, render_future(results))
+    print(FUTURE)
     for name in ALONE:
         write_text(page_of(name), render_alone(name, results[name]))
         print(page_of(name))
-    for name, content in results.items():
+    for name in STUDIES:
         folder = options.results / name
-        if content["rows"]:
-            write_text(folder / "README.md", render_folder(name, content, pictures_of(folder)))
+        if results[name]["rows"]:
+            write_text(folder / "README.md", render_folder(name, results[name], pictures_of(folder)))
             print(folder / "README.md")
 
 

@@ -127,7 +127,7 @@ class Results:
         }
         if self.path.is_file():
             before = json.loads(self.path.read_text())
-            if before["settings"] != settings:
+            if _with_new_fields(before["settings"]) != settings:
                 raise ValueError(f"{self.path} holds rows of other settings. Move it away, or choose another --out")
             self.content = before | {"command": self.content["command"]}
         files.check_folder(self.path.parent)
@@ -243,6 +243,13 @@ def spread(rows: Iterable[Figures], figure: str) -> tuple[float, float]:
     if not values:
         raise ValueError(f"There are no rows to take {figure!r} from")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _with_new_fields(settings: dict[str, Any]) -> dict[str, Any]:
+    """Recorded settings, with the defaults of what `SamplingConfig` has got since: they change nothing."""
+    if "sampling" not in settings:
+        return settings
+    return settings | {"sampling": _plain(dataclasses.asdict(SamplingConfig())) | settings["sampling"]}
 
 
 def _pair(dataset: data.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,8 @@ ARMS: dict[str, tuple[dict, ...]] = {
     "discriminator": ({"epochs": 3, "objective": "diffusion_gan", "clip_norm": None},),
 }
 """Name -> what differs in the training of each of its stages."""
+COST = {"perceptual": 1.5, "diffusion_gan": 2.0}
+"""Objective -> epochs of plain training that one of its epochs takes as long as."""
 DRAWN = {"own": {}, "w=1": {"w": 1.0}, "5 steps": {"steps": 5}}
 """Name -> fields of the sampling that differ from the default model's."""
 
@@ -56,6 +58,11 @@ def stages(name: str, seed: int, options: study.Options) -> tuple[Config, ...]:
         training = dataclasses.replace(training, epochs=1) if options.quick else training
         made.append(dataclasses.replace(base, name=f"stage_{i}", training=training))
     return tuple(made)
+
+
+def plain_epochs(name: str) -> float:
+    """Epochs of plain training that take as long as an arm's."""
+    return sum(stage["epochs"] * COST.get(stage.get("objective", "diffusion"), 1.0) for stage in ARMS[name])
 
 
 def train(name: str, seed: int, options: study.Options) -> pathlib.Path | None:
