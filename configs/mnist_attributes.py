@@ -1,7 +1,7 @@
 """Digits whose strokes may be asked to be thick or thin, to lean, to be wide or narrow.
 
     python train.py --config configs/mnist_attributes.py --out runs/mnist_attributes
-    python -m keras_ddpm sample 7 --attributes thickness 0.8 slant -0.3 --preset runs/mnist_attributes
+    python -m keras_ddpm sample 7 --attributes thickness 0.8 slant -0.3 --preset mnist_attributes
 
 The network of `mnist_fast`'s first stage with three more embeddings, 0.45 million weights. Beside the digit it is told
 thickness, slant and width of each training image (`keras_ddpm/data/attributes.py`), which are measured once, at the

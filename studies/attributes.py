@@ -1,13 +1,14 @@
 """Attributes: is what is asked for what is drawn, does the digit stay right, and what is lost?
 
-python -m studies.attributes --preset runs/mnist_attributes [--quick]
+python -m studies.attributes [--quick]
 
-The preset is a run of configs/mnist_attributes.py. Each row asks for the digit alone, for one attribute beside it, or
-for all of them: those of real test images of the same digits, so that what is asked varies as much as they do. Asked
-and drawn values are compared digit by digit, in the ranges of `keras_ddpm.data.attributes`. The rows of levels ask for
-one value after the other, from the lowest to the highest.
+The model is the shipped preset, or another run of configs/mnist_attributes.py. Each row asks for the digit alone, for
+one attribute beside it, or for all of them: those of real test images of the same digits, so that what is asked varies
+as much as they do. Asked and drawn values are compared digit by digit, in the ranges of `keras_ddpm.data.attributes`.
+The rows of levels ask for one value after the other, from the lowest to the highest.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,12 @@ from studies import study
 N = 2000
 LEVELS = 9
 ALONE = "digit alone"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(study.Options):
+    preset: str = "mnist_attributes"
+    """The model: name of a shipped preset with attributes, or a run's folder."""
 
 
 def run(options: study.Options) -> None:
@@ -149,4 +156,4 @@ def _correlation(a, b):
 
 
 if __name__ == "__main__":
-    study.main(run, __doc__)
+    study.main(run, __doc__, Options)

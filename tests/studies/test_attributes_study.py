@@ -38,7 +38,7 @@ def test_a_preset_without_attributes_is_refused_before_any_work():
 
 @pytest.mark.slow
 def test_the_study_runs_from_a_runs_folder(attributes_preset, tmp_path, mnist):
-    attributes.run(study.Options(quick=True, preset=str(attributes_preset), out=tmp_path))
+    attributes.run(attributes.Options(quick=True, preset=str(attributes_preset), out=tmp_path))
     content = json.loads((tmp_path / "attributes/rows.json").read_text())
     rows = content["rows"]
     assert content["command"] == f"python -m studies.attributes --quick --preset {attributes_preset}"

@@ -34,12 +34,7 @@ NOT_RUN = {
     "python train.py --config configs/mnist_attributes.py --out runs/mnist_attributes": (
         "a long training; test_train_attributes.py trains a smaller one"
     ),
-    "python -m keras_ddpm sample 7 --n 8 --attributes thickness 0.8 slant -0.3 --preset runs/mnist_attributes": (
-        "needs the training above; test_sample_attributes.py"
-    ),
-    "python -m studies.attributes --preset runs/mnist_attributes": (
-        "needs the training above; test_attributes_study.py runs a small one"
-    ),
+    "python -m studies.attributes": "a quarter of an hour; test_attributes_study.py runs a small one",
     "python train.py --dataset celeb_a --image-size 64 --attributes Smiling Eyeglasses Male --name faces": (
         "downloads 1.4 GB; test_dataset_attributes.py trains on images made up for it"
     ),
