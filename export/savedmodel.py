@@ -52,9 +52,12 @@ def export(
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
         raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")
-    for name in ("guide", "weak"):
-        if (other := getattr(config.sampling, name)) is not None:
-            raise ValueError(f"`{name}` must be None: an export has one network. Received: {other!r}")
+    if config.sampling.weak != presets.read_config(preset)[0].sampling.weak:
+        raise ValueError(f"`weak` must be the preset's own, in its config.json. Received: {config.sampling.weak!r}")
+    if config.sampling.guide is not None:
+        raise ValueError(
+            f"`guide` must be None: what is exported has no gradients. Received: {config.sampling.guide!r}"
+        )
     found, out = metadata.collect(config, preset, every=every, xla=xla), pathlib.Path(out)
     newest = versions.newest(out) if if_changed else None
     if newest and metadata.read(newest) == found and manifest.is_intact(newest):
@@ -62,13 +65,12 @@ def export(
     versions.next_number(out)
     notify(f"loading {preset}")
     loaded = presets.load_preset(preset, **(sampling or {}))
-    parts = (loaded.network, loaded.codec)
-    functions = signatures.build(loaded.network, loaded.diffusion, config.sampling, metadata=found, codec=loaded.codec)
+    functions = signatures.build(loaded, metadata=found)
     files.check_folder(out)
     versions.sweep(out)
     with files.partial_folder(out) as partial:
         notify("writing the graph")
-        write(parts, functions, partial)
+        write(loaded.models, functions, partial)
         metadata.write(partial, found)
         warmup.write(partial, found)
         verify.verify(partial, preset=preset, notify=notify)
@@ -76,12 +78,11 @@ def export(
         return versions.publish(partial, out)
 
 
-def write(parts: Iterable, functions: dict, folder: pathlib.Path) -> None:
-    """Write the SavedModel itself, with the weights of its parts; the first function is also `serving_default`."""
+def write(models: Iterable[keras.Model], functions: dict, folder: pathlib.Path) -> None:
+    """Write the SavedModel itself, with the weights of its models; the first function is also `serving_default`."""
     archive = keras.export.ExportArchive()
-    for part in parts:
-        if isinstance(part, keras.Model):
-            archive.track(part)
+    for model in models:
+        archive.track(model)
     for name, (function, specs) in functions.items():
         archive.add_endpoint(name, function, specs)
     try:

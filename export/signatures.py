@@ -23,7 +23,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ddpm.codec import Codec
 from keras_ddpm.conditions import Scalar
 from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
@@ -38,30 +37,25 @@ DIGIT, W, SEED = (
 T = tf.TensorSpec([None], "int32", "t")
 
 
-def build(
-    network: keras.Model, diffusion: Any, sampling, *, metadata, codec: Codec | None = None
-) -> dict[str, tuple[Callable, list]]:
+def build(generator: Generator, *, metadata: Mapping[str, Any]) -> dict[str, tuple[Callable, list]]:
     """The functions of a SavedModel.
 
     Args:
-        network: A built `UNet` in float32.
-        diffusion: `Diffusion`.
-        sampling: `SamplingConfig`.
-        metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `num_classes`, `T`,
-            `restore` (its steps and repeats) and `xla` are read here too.
-        codec: `Codec` whose latents are diffused; None for images.
+        generator: `Generator` of a network in float32.
+        metadata: dict of what the `metadata` signature returns; `every` (the k of the trajectory), `guidance`, `w`,
+            `T`, `restore` (its steps and repeats) and `xla` are read here too.
 
     Returns:
         dict of name -> (function, its `tf.TensorSpec`s). Functions take what the specs name and return a dict.
     """
+    network, diffusion = generator.network, generator.diffusion
     request = [DIGIT, W, SEED]
     attributes = {name: kind for name, kind in network.conditions.items() if name != "label"}
     told = [tf.TensorSpec([None], kind.dtype, name) for name, kind in attributes.items()]
     x_t = tf.TensorSpec([None, *network.image_shape], "float32", "x_t")
-    generator = Generator.from_names(network, diffusion, sampling, codec=codec)
     image = tf.TensorSpec([None, *generator.image_shape], "uint8", "image")
     mask = tf.TensorSpec([None, *generator.image_shape[:2]], "uint8", "mask")
-    baked = sampling.w if sampling.guidance == "none" else None
+    baked = metadata["w"] if metadata["guidance"] == "none" else None
     checked = functools.partial(check, num_classes=network.num_classes, attributes=attributes, w=baked)
 
     def whole(run):

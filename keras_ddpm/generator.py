@@ -128,6 +128,12 @@ class Generator(keras.Model):
         return load_preset(preset, **sampling)
 
     @property
+    def models(self) -> list[keras.Model]:
+        """The models that draw: the network, its codec if that is one, and the weaker network of autoguidance."""
+        parts = (self.network, self.codec, *getattr(self.guidance, "keywords", {}).values())
+        return [part for part in parts if isinstance(part, keras.Model)]
+
+    @property
     def conditions(self) -> dict[str, Condition]:
         """The network's conditions."""
         return self.network.conditions

@@ -132,8 +132,8 @@ def test_a_guide_of_digits_refuses_other_images_and_an_export_any_guide(small_pr
         guides.load("clip", (8, 8, 1), 10)
     from export.savedmodel import export
 
-    with pytest.raises(ValueError, match="`guide` must be None: an export has one network"):
+    with pytest.raises(ValueError, match="`guide` must be None: what is exported has no gradients"):
         export(small_preset, tmp_path / "model", sampling={"guide": "clip"})
-    with pytest.raises(ValueError, match="`weak` must be None: an export has one network"):
+    with pytest.raises(ValueError, match="`weak` must be the preset's own"):
         export(small_preset, tmp_path / "model", sampling={"guidance": "autoguidance", "weak": str(small_preset)})
     assert not (tmp_path / "model").exists()

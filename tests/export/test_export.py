@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import replace_section
 
 import keras_ddpm
 from export import manifest, savedmodel, signatures, verify, versions
@@ -19,6 +21,7 @@ from export import metadata as export_metadata
 from export.warmup import RECORDS
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
+from keras_ddpm.weights import write_weights
 from serving.local_server.servable import Servable
 
 ROOT = Path(__file__).parents[2]
@@ -158,15 +161,33 @@ def test_the_graph_refuses_what_cannot_be(servable, wrong, message):
 
 def test_a_model_with_guidance_baked_in_refuses_another_w(small_preset):
     settings, image_shape, _ = presets.read_config(small_preset)
-    network = presets.load_preset(small_preset).network
     sampling = dataclasses.replace(settings.sampling, guidance="none", w=1.0)
     found = export_metadata.collect(dataclasses.replace(settings, sampling=sampling), small_preset, every=2, xla=False)
-    functions = signatures.build(network, presets.load_preset(small_preset).diffusion, sampling, metadata=found)
+    functions = signatures.build(presets.load_preset(small_preset), metadata=found)
     request = {name: tf.constant(value) for name, value in rows(2, w=1.0).items()}
     assert functions["sample"][0](**request)["image"].shape == (2, *image_shape)
     for name in ("sample", "sample_png", "trajectory"):
         with pytest.raises(tf.errors.InvalidArgumentError, match="`w` must be 1, which is baked into this model"):
             functions[name][0](**request | {"w": tf.constant([1.0, 1.5])})
+
+
+@pytest.mark.slow
+def test_a_weaker_network_is_exported_beside_the_one_that_it_guides(small_preset, tmp_path):
+    folder = shutil.copytree(small_preset, tmp_path / "guided")
+    shutil.copytree(small_preset, folder / "weak")
+    settings, *shape = presets.read_config(folder)
+    guided = replace_section(settings, "sampling", guidance="autoguidance", weak="weak", w=1.5)
+    presets.write_config(folder, guided, *shape)
+    weak = presets.load_network(folder / "weak")
+    weak.set_weights([0.9 * weight for weight in weak.get_weights()])
+    write_weights(weak, folder / "weak" / presets.WEIGHTS)
+    version = savedmodel.export(folder, tmp_path / "models", every=2)  # verified as it is written
+    found = export_metadata.read(version)
+    assert (found["guidance"], found["weights_sha256"]) == ("autoguidance", presets.fingerprint(folder))
+    shutil.rmtree(folder / "weak")  # the weights of both are in the version
+    servable = Servable(version)
+    assert servable.run("sample", rows(2))["image"].shape == (2, 28, 28, 1)
+    servable.close()
 
 
 @pytest.mark.parametrize("t", [-1, 50])

@@ -31,8 +31,7 @@ def metadata_of(preset):
 
 
 def functions_of(preset):
-    generator, sampling = presets.load_preset(preset), presets.read_config(preset)[0].sampling
-    return signatures.build(generator.network, generator.diffusion, sampling, metadata=metadata_of(preset))
+    return signatures.build(presets.load_preset(preset), metadata=metadata_of(preset))
 
 
 @pytest.fixture(scope="module")
