@@ -34,7 +34,15 @@ NOT_RUN = {
     "python train.py --config configs/mnist_attributes.py --out runs/mnist_attributes": (
         "a long training; test_train_attributes.py trains a smaller one"
     ),
+    "python -m keras_ddpm sample 7 --n 8 --attributes thickness 0.8 slant -0.3 --preset mnist_attributes": (
+        "test_sample_attributes.py runs it with a smaller model"
+    ),
     "python -m studies.attributes": "a quarter of an hour; test_attributes_study.py runs a small one",
+    "python -m export --preset mnist_attributes --out models/ddpm": (
+        "minutes; test_export_attributes.py exports a smaller model"
+    ),
+    "python -m serving.server --model-base-path models/ddpm": "needs the export above; test_server_program.py",
+    "python -m serving sample 7 --attributes thickness 0.8 slant -0.3": "needs the server; test_client_attributes.py",
     "python train.py --dataset celeb_a --image-size 64 --attributes Smiling Eyeglasses Male --name faces": (
         "downloads 1.4 GB; test_dataset_attributes.py trains on images made up for it"
     ),
