@@ -16,7 +16,7 @@ from . import metadata, session, versions
 
 W = (None, 0.0, 1.0, 3.0)  # None: the model's own
 DIFFERING = 1e-3  # share of pixels that may round to the next grey level: floats differ by 1e-5 between batch sizes
-SETTINGS = ("sampler", "steps", "eta", "guidance_interval", "threshold")
+SETTINGS = ("sampler", "steps", "eta", "guidance", "guidance_interval", "threshold")
 
 
 def verify(

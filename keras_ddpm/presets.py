@@ -87,9 +87,19 @@ def codec_file(preset) -> pathlib.Path:
 
 
 def weak_of(preset, weak: str) -> str:
-    """The preset that `weak`, the weaker network of autoguidance, names: a folder in the preset's own comes first."""
+    """The preset that `weak`, the weaker network of autoguidance, names: a folder in the preset's own comes first.
+
+    Raises:
+        ValueError: if there is none.
+    """
     inside = find(preset) / weak
-    return str(inside) if (inside / "config.json").is_file() else weak
+    if (inside / "config.json").is_file():
+        return str(inside)
+    try:
+        find(weak)
+    except ValueError as error:
+        raise ValueError(f"`weak` names no preset, and no folder in {find(preset)}. Received: {weak!r}") from error
+    return weak
 
 
 def files(preset) -> list[pathlib.Path]:
@@ -98,7 +108,7 @@ def files(preset) -> list[pathlib.Path]:
     Its network's, its autoencoder's if it diffuses latents, and its weaker network's if it is guided by one.
 
     Raises:
-        ValueError: see `weights_file`.
+        ValueError: see `weights_file`, `weak_of`.
     """
     config = _read(preset)[0]
     weak = config.sampling.weak

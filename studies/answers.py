@@ -26,11 +26,13 @@ def of_attributes(results: Contents) -> Answer:
     arms = comparison.groups(rows)
     compared = comparison.compare(arms[f"all w={w:g}"], arms[f"{attributes.ALONE} w={w:g}"])
     agreed = {name: attributes.correlations(rows, "all", w, name) for name in attributes.names(rows)}
+    if not all(agreed.values()):
+        return Answer()
     lowest = min(float(np.mean(values)) for values in agreed.values())
     said = "helps" if lowest >= 0.9 else "helps in part" if lowest >= 0.5 else "does not help"
     worse = formats.listed([figure.label for figure in compared.those(False)])
     figure = "; ".join(f"{name} r = {formats.plus_minus(values)}" for name, values in agreed.items())
-    return Answer(said + (f", costs {worse}" if worse else ""), figure, "as many calls")
+    return Answer(said + (f", worse {worse}" if worse else ""), figure, "as many calls")
 
 
 def of_rare_digits(results: Contents) -> Answer:
@@ -41,8 +43,8 @@ def of_rare_digits(results: Contents) -> Answer:
         return Answer()
     said = {
         "better": "helps",
-        "worse": "does not help, costs recall of the rare digits",
-        "undecided": "does not help: no difference beyond seeds",
+        "worse": "does not help: worse recall of the rare digits",
+        "undecided": "undecided",
     }
     ours, theirs = (formats.spread(study.named(rows, f"rare {name} seed="), "recall_of_rare") for name in names)
     steps = f"{augmentation.EPOCHS * augmentation.STEPS_OF_GENERATOR:,} steps of a generator more"

@@ -133,7 +133,7 @@ def names(rows: dict[str, study.Figures]) -> list[str]:
 
 
 def correlations(rows: dict[str, study.Figures], ask: str, w: float, name: str) -> list[float]:
-    """Correlation of asked and drawn values of an attribute, for each seed that is measured.
+    """Correlation of asked and drawn values of an attribute, for each seed that is measured and has one.
 
     Args:
         rows: Those of the study's file.
@@ -141,7 +141,8 @@ def correlations(rows: dict[str, study.Figures], ask: str, w: float, name: str) 
         w: Strength of the guidance.
         name: Of the attribute.
     """
-    return [row["attributes"][name]["correlation"] for row in study.named(rows, f"{ask} w={w:g} seed=")]
+    found = [row["attributes"][name]["correlation"] for row in study.named(rows, f"{ask} w={w:g} seed=")]
+    return [r for r in found if r is not None]
 
 
 def in_words(row: study.Figures) -> str:

@@ -16,7 +16,7 @@ a judge that is trained first and neither guides, chooses nor teaches. What it s
     images         the first half of the training split; the others learnt from all of it, so from this half too
     test images    none of them has learnt from any, nor has the model that draws
 
-With guides that know the whole split no judge of unshared images can be trained; half of them is what can be had.
+The guides know the whole split, so the judge's half cannot be kept from them.
 Fréchet distance, precision and recall compare with training images of the second half, which the judge does not know.
 
 `clip` is what the guide climbs, the share of the captions that say that the digit is there, and sharp; `classifier` and
@@ -105,11 +105,21 @@ class Judge(study.Judge):
 
 
 def independent(options: Options, half: int) -> pathlib.Path:
-    """The folder of the judge, which learns from the first half of the training split if it is not there yet."""
+    """The folder of the judge, which learns from the first half of the training split if it is not there yet.
+
+    Raises:
+        ValueError: if the folder holds another judge.
+    """
     folder = options.trainings / "clip_guides_judge"
+    size = {"train_images": 640, "epochs": 1} if options.quick else {"train_images": half, "epochs": EPOCHS}
+    wanted = {"arch": ARCH, "seed": SEED, **size}
     if not (folder / judge_folder.NOTES).is_file():
-        size = {"train_images": 640, "epochs": 1} if options.quick else {"train_images": half, "epochs": EPOCHS}
-        train_judge(options.dataset, folder, arch=ARCH, seed=SEED, **size)
+        train_judge(options.dataset, folder, **wanted)
+    notes = judge_folder.read_notes(folder)
+    if (found := {name: notes[name] for name in wanted}) != wanted:
+        raise ValueError(
+            f"{folder} holds another judge, {found}, than {wanted}. Move it away, or choose another --runs"
+        )
     return folder
 
 

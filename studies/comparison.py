@@ -1,8 +1,9 @@
 """Is one arm of a study better than another, by more than seeds differ?
 
 Arms with the same seeds are paired by them. Student's t says how far the mean of a few differences may be from the true
-one; an arm is better or worse if that 95 % interval does not contain 0. An arm that was measured with one seed is
-compared by how much seeds differ in other arms.
+one; an arm is better or worse if that 95 % interval does not contain 0. If it lies within a margin on both sides of 0,
+the arms are alike; otherwise the question is open. An arm that was measured with one seed is compared by how much seeds
+differ in other arms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,10 @@ Values = Mapping[int, float]
 """Seed -> figure."""
 Group = dict[int, study.Figures]
 """Seed -> the row of an arm."""
+SAME = 1e-9
+MARGIN, RELATIVE = 3.0, 0.15
+"""Arms are alike within so many points of a share, or this part of a Fréchet distance."""
+TIME = "ms an image"
 
 
 class Difference(NamedTuple):
@@ -36,12 +41,16 @@ class Difference(NamedTuple):
         return "better" if self.low > 0 else "worse" if self.high < 0 else "undecided"
 
 
-def paired(ours: Values, theirs: Values) -> Difference | None:
-    """What one arm has more than another, over the seeds that both have; None if these are fewer than two."""
+def paired(ours: Values, theirs: Values, *, level: float = 0.95) -> Difference | None:
+    """What one arm has more than another, over the seeds that both have.
+
+    None if these are fewer than two, or all differ alike: few images move in steps, and equal steps say nothing of how
+    much seeds differ.
+    """
     gains = np.array([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
-    if len(gains) < 2:
+    if len(gains) < 2 or np.ptp(gains) < SAME:
         return None
-    return _student(gains.mean(), gains.std(ddof=1), len(gains) - 1, 1 / len(gains))
+    return _student(gains.mean(), gains.std(ddof=1), len(gains) - 1, 1 / len(gains), level)
 
 
 def pooled(ours: Values, theirs: Values, like: Sequence[Values] = (), *, level: float = 0.95) -> Difference | None:
@@ -53,17 +62,19 @@ def pooled(ours: Values, theirs: Values, like: Sequence[Values] = (), *, level: 
         level: Of the interval.
 
     Returns:
-        Difference; None if no arm has two seeds.
+        Difference; None if no arm has two seeds, or none has two that differ.
     """
     arms = [np.array(list(arm.values())) for arm in (ours, theirs, *like)]
     freedom = sum(len(arm) - 1 for arm in arms)
     if freedom < 1:
         return None
     std = np.sqrt(sum(((arm - arm.mean()) ** 2).sum() for arm in arms) / freedom)
+    if std < SAME:
+        return None
     return _student(arms[0].mean() - arms[1].mean(), std, freedom, 1 / len(ours) + 1 / len(theirs), level)
 
 
-def _student(mean, std, freedom, share, level=0.95):
+def _student(mean, std, freedom, share, level):
     half = stats.t.ppf((1 + level) / 2, freedom) * std * np.sqrt(share)
     return Difference(float(mean), float(std), float(mean - half), float(mean + half))
 
@@ -89,6 +100,11 @@ class Quality(NamedTuple):
         """A difference and its interval as text."""
         digits, unit = (1, " points") if self.share else (2, "")
         return f"{found.mean:+.{digits}f}{unit} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+    def alike(self, found: Difference, theirs: Group) -> bool:
+        """Whether the interval of a difference lies within the margin."""
+        margin = MARGIN if self.share else RELATIVE * float(np.mean(list(self.values(theirs).values())))
+        return -margin <= found.low and found.high <= margin
 
     def good(self, found: Difference | None) -> bool | None:
         """Whether the first arm is better; None if that is undecided, or there is no difference to tell by."""
@@ -116,28 +132,30 @@ class Comparison(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Whether the first arm helps, or what it costs, computed from the figures."""
+        """Whether the first arm helps, and what it costs, computed from the figures."""
         if not any(self.found.values()):
             return "one seed: no verdict"
         better, worse = (formats.listed([figure.label for figure in self.those(good)]) for good in (True, False))
         ratio = self.costs[0] / self.costs[1] if self.costs[0] and self.costs[1] else 1.0
-        price = "" if 0.8 <= ratio <= 1.25 else f"{_times(ratio)} the {self.unit}"
+        price = "" if 0.8 <= ratio <= 1.25 else f"{_times(ratio)} the {'time' if self.unit == TIME else self.unit}"
         if better and worse:
-            said = f"helps {better}, costs {worse}" + (f", at {price}" if price else "")
+            said = f"mixed: better {better}, worse {worse}"
         elif better:
-            said = "helps" + (f", at {price}" if price else "")
-        elif ratio < 0.8:
-            said = f"costs {worse}, for {price}" if worse else f"helps: {price}, nothing worse beyond seeds"
+            said = f"helps: better {better}"
+        elif worse:
+            said = f"mixed: worse {worse}" if ratio < 0.8 else f"does not help: worse {worse}"
+        elif all(figure.alike(found, self.theirs) for figure, found in self.found.items() if found):
+            said = "helps: as good" if ratio < 0.8 else "does not help: no difference"
         else:
-            said = "does not help" + (f", costs {worse}" if worse else ": no difference beyond seeds")
-            said += f", at {price}" if price else ""
+            said = "undecided"
+        said += f", {price}" if price else ""
         seeds = min(len(self.ours), len(self.theirs))
         return said + (f" ({seeds} of {study.SEEDS} seeds)" if seeds < study.SEEDS else "")
 
     @property
     def lost(self) -> str:
         """What the first arm is worse in."""
-        return formats.listed([figure.label for figure in self.those(False)]) or "nothing beyond seeds"
+        return formats.listed([figure.label for figure in self.those(False)]) or "nothing beyond what seeds differ"
 
     @property
     def headline(self) -> str:
@@ -173,6 +191,7 @@ def compare(
     like: Sequence[Group] = (),
     costs: tuple[float | None, float | None] = (None, None),
     unit: str = "",
+    level: float = 0.95,
 ) -> Comparison:
     """Compare two arms.
 
@@ -181,12 +200,14 @@ def compare(
         like: Arms that say how much seeds differ, where an arm has one seed.
         costs: Cost of each, where it is known.
         unit: Of the costs.
+        level: Of the intervals.
     """
     found: dict[Quality, Difference | None] = {}
     for figure in QUALITY:
         one, other = figure.values(ours), figure.values(theirs)
         if one and other:
-            found[figure] = paired(one, other) or pooled(one, other, [figure.values(arm) for arm in like])
+            likes = [figure.values(arm) for arm in like]
+            found[figure] = paired(one, other, level=level) or pooled(one, other, likes, level=level)
     return Comparison(ours, theirs, found, costs, unit)
 
 

@@ -16,7 +16,7 @@ from studies.proposals import PROPOSALS, Proposal
 
 
 class Compared(NamedTuple):
-    """Two arms by name, and their comparison."""
+    """Two arms as they are called, and their comparison."""
 
     ours: str
     theirs: str
@@ -38,7 +38,7 @@ def answer(results: Contents, proposal: Proposal) -> Answer:
     found = compared(results, proposal, *proposal.pairs[0])
     if found is None:
         return Answer()
-    figure = f"{found.ours} beside {found.theirs}: {found.comparison.headline}"
+    figure = f"{found.ours}, compared with {found.theirs}: {found.comparison.headline}"
     return Answer(found.comparison.verdict, figure, found.comparison.compute)
 
 
@@ -48,7 +48,7 @@ def lines(results: Contents, proposal: Proposal) -> list[dict[str, Any]]:
     names = [name for arm in (*proposal.arms, "real") for name in matching(there, arm)]
     return [
         {
-            "arm": name,
+            "arm": proposal.labels.get(name, name),
             "seeds": len(there[name]),
             "figures": [figure.spread(there[name]) for figure in QUALITY],
             "compute": "" if name == "real" else comparison.amount(cost(results, proposal, name), proposal.unit),
@@ -64,17 +64,24 @@ def comparisons(results: Contents, proposal: Proposal) -> list[Compared]:
 
 
 def compared(results: Contents, proposal: Proposal, ours: str, theirs: str) -> Compared | None:
-    """The best arms that two names stand for, compared; None if one is not measured."""
+    """The best arms that two names stand for, compared; None if one is not measured.
+
+    The best of several is chosen by the rows that are compared, so the interval allows for as many comparisons as there
+    were arms to choose from (Bonferroni).
+    """
     there = groups(results[proposal.study]["rows"])
-    if not (matching(there, ours) and matching(there, theirs)):
+    choices = [matching(there, arm) for arm in (ours, theirs)]
+    if not all(choices):
         return None
     ours, theirs = (best(there, arm) for arm in (ours, theirs))
     like = []
-    if proposal.like is not None:
+    if proposal.like is not None and proposal.like not in ((proposal.study, ours), (proposal.study, theirs)):
         other, arm = proposal.like
         like = [group for name, group in groups(results[other]["rows"]).items() if name == arm]
     costs = (cost(results, proposal, ours), cost(results, proposal, theirs))
-    return Compared(ours, theirs, compare(there[ours], there[theirs], like=like, costs=costs, unit=proposal.unit))
+    level = 1 - 0.05 / max(map(len, choices))
+    found = compare(there[ours], there[theirs], like=like, costs=costs, unit=proposal.unit, level=level)
+    return Compared(proposal.labels.get(ours, ours), proposal.labels.get(theirs, theirs), found)
 
 
 def matching(there: dict[str, Group], arm: str) -> list[str]:
@@ -138,7 +145,7 @@ class Tried(NamedTuple):
     better: dict[str, list[str]]
     """Arm -> labels of the figures that are better, of those that are worse in none."""
     cheaper: dict[str, float]
-    """Arm -> cost, of those that are cheaper by a fifth at least, and worse in no figure."""
+    """Arm -> cost, of those that are cheaper by a fifth at least, and worse in no figure beyond its margin."""
 
 
 DEFAULTS = {
@@ -166,26 +173,30 @@ def combinations(results: Contents) -> list[Tried]:
         if len(there.get(base, {})) > 1 and (limit := cost(results, proposal, base)) is not None:
             costs = {arm: cost(results, proposal, arm) for arm, group in there.items() if len(group) > 1}
             affordable = {arm: value for arm, value in costs.items() if value is not None and value <= 1.05 * limit}
-            affordable = {arm: value for arm, value in affordable.items() if arm not in (base, "real")}
+            twice = [arm for arm in affordable if arm.removeprefix("one ") in there and arm.startswith("one ")]
+            affordable = {arm: value for arm, value in affordable.items() if arm not in (base, "real", *twice)}
             tried.append(_beside(there, base, limit, affordable, name, proposal.unit))
     return tried
 
 
 def _beside(there, base, limit, costs, name, unit):
     better: dict[str, list[str]] = {arm: [] for arm in costs}
-    worse = set()
+    worse, doubtful = set(), set()
     strict = 1 - 0.05 / max(1, len(costs) * len(QUALITY))
     for figure in QUALITY:
         values = {arm: figure.values(there[arm]) for arm in (*costs, base)}
         for arm in costs:
             like = [others for other, others in values.items() if other not in (arm, base)]
             pair = (values[arm], values[base], like)
+            found = comparison.pooled(*pair)
             if figure.good(comparison.pooled(*pair, level=strict)):
                 better[arm].append(figure.label)
-            if figure.good(comparison.pooled(*pair)) is False:
+            elif figure.good(found) is False:
                 worse.add(arm)
+            elif found is None or not figure.alike(found, there[base]):
+                doubtful.add(arm)
     good = {arm: labels for arm, labels in better.items() if labels and arm not in worse}
-    cheaper = {arm: cost for arm, cost in costs.items() if cost < 0.8 * limit and arm not in worse}
+    cheaper = {arm: cost for arm, cost in costs.items() if cost < 0.8 * limit and arm not in worse | doubtful}
     return Tried(name, base, limit, unit, list(costs), good, cheaper)
 
 
@@ -200,4 +211,6 @@ def beaten(tried: Sequence[Tried]) -> str:
         return "Not measured yet."
     found = [f"{arm} ({formats.listed(labels)})" for one in tried for arm, labels in one.better.items()]
     count = sum(len(one.arms) for one in tried)
-    return f"{formats.listed(found)} of {count} tried." if found else f"None does, of {count} tried."
+    return (
+        f"Of {count} settings tried, these do: {formats.listed(found)}." if found else f"None does, of {count} tried."
+    )

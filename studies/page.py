@@ -25,6 +25,7 @@ from studies import (
     autoguidance,
     claims,
     clip_guides,
+    comparison,
     configuration,
     formats,
     future_work,
@@ -133,6 +134,8 @@ def render_future(results: Contents) -> str:
         latent=latent,
         ideas=training_ideas,
         clip=clip_guides,
+        margin=comparison.MARGIN,
+        relative=comparison.RELATIVE,
         anchor=anchor,
         machines=machines(results),
         pictures=pictures(),
@@ -232,20 +235,8 @@ def missing(results: Contents) -> dict[str, list[str]]:
             for name in steps.SAMPLERS
         ],
         "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS]
-        + [
-            f"{name} none seed={seed}"
-            for name, arm in schedules.ARMS.items()
-            if arm in arms.AGAIN
-            for seed in seeds[1:]
-        ],
-        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)]
-        + [
-            f"{name} w={w} seed={seed}"
-            for name, (arm, _) in ablations.SETTINGS.items()
-            if arm in arms.AGAIN
-            for seed in seeds[1:]
-            for w in (3, 1)
-        ],
+        + [f"{name} none seed={seed}" for name, arm in schedules.ARMS.items() for seed in arms.AGAIN.get(arm, ())],
+        "ablations": [f"{name} w={w}" for name in ablations.SETTINGS for w in (3, 1)],
         "recognition": [f"{name} seed={seed}" for name in recognition.MODELS for seed in seeds],
     }
     return {name: [row for row in rows if row not in results[name]["rows"]] for name, rows in wanted.items()}

@@ -11,6 +11,7 @@ import numpy as np
 
 from studies import answers, clip_guides, study, training_ideas
 from studies.answers import Answer, Contents
+from studies.comparison import TIME
 
 Cost = Callable[[Contents, str, study.Figures], float | None]
 """(results, name of an arm, one of its rows) -> what it costs, None if that is unknown."""
@@ -33,6 +34,7 @@ class Proposal:
         cost: What an arm costs.
         unit: Of the cost.
         like: (study, arm) that says how much seeds differ, where an arm has one.
+        labels: What arms are called on the page, where it is not their name.
         answer: Function of the results that gives the row itself, if it is no comparison of images.
         command: What measures it, if it is no study.
     """
@@ -45,6 +47,7 @@ class Proposal:
     cost: Cost = lambda results, name, row: row.get("calls")
     unit: str = "calls"
     like: tuple[str, str] | None = None
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
     answer: Callable[[Contents], Answer] | None = None
     command: str | None = None
 
@@ -95,9 +98,10 @@ def milliseconds(results: Contents, name: str, row: study.Figures) -> float:
     return 1000 * float(np.mean([row["seconds"] for row in rows])) / content["settings"]["n"]
 
 
+NAMES = {"all_v": "the base", "attention": "self-attention", "augmentation": "distorted"}
 ABLATION: dict[str, Any] = {"study": "ablations", "cost": weights, "unit": "weights", "like": ONE_TRAINING}
 IDEA: dict[str, Any] = {"study": "training_ideas", "cost": plain_epochs, "unit": "epochs"}
-CLIP: dict[str, Any] = {"study": "clip_guides", "cost": milliseconds, "unit": "ms an image"}
+CLIP: dict[str, Any] = {"study": "clip_guides", "cost": milliseconds, "unit": TIME}
 
 
 def _idea(*names):
@@ -109,10 +113,11 @@ def _idea(*names):
     }
 
 
-def _ablation(*names, base="all_v"):
+def _ablation(*names, base="all_v", **called):
     """The arms and pairs of ablations at w = 3: each beside the base."""
     arms = tuple(f"{name} w=3" for name in (base, *names))
-    return ABLATION | {"arms": arms, "pairs": tuple((arm, arms[0]) for arm in arms[1:])}
+    labels = {f"{name} w=3": (NAMES | called).get(name, name) for name in (base, *names)}
+    return ABLATION | {"arms": arms, "pairs": tuple((arm, arms[0]) for arm in arms[1:]), "labels": labels}
 
 
 def _clip(arm, *others, beside="no guide"):
@@ -123,6 +128,7 @@ def _clip(arm, *others, beside="no guide"):
 
 
 BEST = f"best of {clip_guides.CANDIDATES} by"
+SCHEDULES = ("linear", "scaled_linear", "cosine", "zero_terminal_snr")
 LATENT_ARMS = ("pixel", "patch4", "latent", "reconstructions", "real")
 PROPOSALS: dict[str, Proposal] = {
     "ddim": Proposal(
@@ -134,7 +140,7 @@ PROPOSALS: dict[str, Proposal] = {
         like=("steps", "ddpm 20"),
     ),
     "dynamic": Proposal("Dynamic thresholding", "dynamic thresholding of the estimate", **_ablation("dynamic")),
-    "clamping": Proposal("Clamping", "clamping the estimate", **_ablation("all_v", base="unclipped")),
+    "clamping": Proposal("Clamping", "clamping the estimate", **_ablation("all_v", base="unclipped", all_v="clipped")),
     "attention": Proposal(
         "Self-attention",
         "self-attention after the second and third down-sampling, and where the decoder mirrors them",
@@ -164,11 +170,15 @@ PROPOSALS: dict[str, Proposal] = {
         "Noise schedules",
         "a comparison of noise schedules",
         "schedules",
-        tuple(f"{name} v none" for name in ("linear", "scaled_linear", "cosine", "zero_terminal_snr")),
+        tuple(f"{name} v none" for name in SCHEDULES),
         tuple((f"{name} v none", "linear v none") for name in ("cosine", "scaled_linear", "zero_terminal_snr")),
         lambda results, name, row: results["schedules"]["settings"]["epochs"],
         "epochs",
         ONE_TRAINING,
+        {
+            f"{name} v none": name.replace("_", " ")
+            for name in ("scaled_linear", "zero_terminal_snr", "linear", "cosine")
+        },
     ),
     "steps": Proposal(
         "How many steps",
@@ -177,6 +187,7 @@ PROPOSALS: dict[str, Proposal] = {
         tuple(f"dpm_solver_pp_2m_sde {count}" for count in (1000, 100, 50, 20, 10, 5)),
         tuple((f"dpm_solver_pp_2m_sde {few}", f"dpm_solver_pp_2m_sde {many}") for few, many in ((5, 20), (5, 1000))),
         like=("steps", "dpm_solver_pp_2m_sde 20"),
+        labels={f"dpm_solver_pp_2m_sde {count}": f"{count} steps" for count in (1000, 100, 50, 20, 10, 5)},
     ),
     "guidance": Proposal(
         "How strong a guidance",
@@ -216,7 +227,7 @@ PROPOSALS: dict[str, Proposal] = {
     ),
     "autoguidance": Proposal(
         "Autoguidance",
-        "classifier-free guidance and no other: this is a later idea",
+        "classifier-free guidance; autoguidance came later",
         "autoguidance",
         ("none w=1", "classifier-free *", "autoguidance *"),
         (

@@ -42,7 +42,7 @@ def run(options: study.Options) -> None:
             picture = results.picture(f"{name}_{threshold}".replace(" ", "_"))
             results.row(f"{name} {threshold}", arms.trained, measure, arm, options, judge, threshold, 0, picture)
     for name, arm in ARMS.items():
-        for seed in options.seeds()[1:] if arm in arms.AGAIN else ():
+        for seed in options.again(arms.AGAIN.get(arm, ())):
             work = (arms.trained, measure, f"{arm}_seed{seed}", options)
             results.row(f"{name} none seed={seed}", *work, judge, "none", seed, None)
     rows = results.content["rows"]

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,10 @@ class Options:
     def count(self, n: int) -> int:
         """How many images: n, or few."""
         return 100 if self.quick else n
+
+    def again(self, seeds: Sequence[int]) -> Sequence[int]:
+        """Seeds of what is trained again: all, or none."""
+        return () if self.quick else seeds
 
     def seeds(self) -> range:
         """Seeds of the repetitions."""

@@ -30,7 +30,8 @@ def train(wanted: Config | Sequence[Config], folder: pathlib.Path, options: Opti
     stages = [wanted] if isinstance(wanted, Config) else list(wanted)
     folders = [*(folder / stage.name for stage in stages[:-1]), folder]
     for run, stage in zip(folders, stages, strict=True):
-        if (run / callbacks.STATE).is_file() and from_json((run / "config.json").read_text()) != stage:
+        there = (run / callbacks.STATE).is_file() or log(run)
+        if there and from_json((run / "config.json").read_text()) != stage:
             raise ValueError(f"{run} holds a run of another configuration. Move it away, or choose another --runs")
     if not ended(log(folder), stages[-1].training):
         if not options.train:

@@ -178,7 +178,7 @@ def test_a_preset_may_name_the_weaker_network_in_a_folder_of_its_own(small_prese
     "settings, message",
     [
         ({}, "Autoguidance needs a weaker network, `weak`, and no `guide`. Received: None, None"),
-        ({"weak": "nowhere"}, "`preset` must be one of .* Received: 'nowhere'"),
+        ({"weak": "nowhere"}, "`weak` names no preset, and no folder in .* Received: 'nowhere'"),
         ({"weak": "mnist"}, "`weak` must have the images, conditions and diffusion of the network that it guides"),
         ({"weak": "mnist", "guide": "clip"}, "and no `guide`. Received: 'mnist', 'clip'"),
     ],

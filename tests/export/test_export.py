@@ -163,7 +163,7 @@ def test_a_model_with_guidance_baked_in_refuses_another_w(small_preset):
     settings, image_shape, _ = presets.read_config(small_preset)
     sampling = dataclasses.replace(settings.sampling, guidance="none", w=1.0)
     found = export_metadata.collect(dataclasses.replace(settings, sampling=sampling), small_preset, every=2, xla=False)
-    functions = signatures.build(presets.load_preset(small_preset), metadata=found)
+    functions = signatures.build(presets.load_preset(small_preset, guidance="none", w=1.0), metadata=found)
     request = {name: tf.constant(value) for name, value in rows(2, w=1.0).items()}
     assert functions["sample"][0](**request)["image"].shape == (2, *image_shape)
     for name in ("sample", "sample_png", "trajectory"):

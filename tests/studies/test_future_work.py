@@ -90,8 +90,15 @@ def test_arms_that_a_proposal_names_are_rows_of_its_study(results):
     for proposal in PROPOSALS.values():
         there = future_work.groups(made[proposal.study]["rows"]) if proposal.arms else {}
         absent = [arm for arm in proposal.arms if not future_work.matching(there, arm)]
-        assert not [arm for arm in absent if arm.removesuffix(" w=3") not in page.ablations.SETTINGS], absent
+        assert not [arm for arm in absent if arm.removesuffix(" w=3") not in page.ablations.PROPOSED], absent
         assert all(set(pair) <= {*proposal.arms, *_narrower(proposal)} for pair in proposal.pairs)
+
+
+def test_a_study_that_is_recorded_measures_all_pairs_of_its_proposals(results):
+    """So a row that gets another name is noticed."""
+    for key, proposal in PROPOSALS.items():
+        if proposal.pairs and key != "size" and results[proposal.study]["rows"]:
+            assert len(future_work.comparisons(results, proposal)) == len(proposal.pairs), key
 
 
 def _narrower(proposal):
@@ -118,7 +125,7 @@ def test_the_page_fills_in_as_rows_come(results, seeds):
     assert not waiting
     for arm in ("perceptual 5 steps", "canvas_mnist latent", "guide scale=10", "autoguidance in the interval w=2"):
         assert re.search(rf"^\| {re.escape(arm)} \| {len(seeds)} \|", text, re.MULTILINE), arm
-    assert "latent beside mnist pixel: " in text and "for an image" in text
+    assert "latent, compared with mnist pixel: " in text and "for an image" in text
     widths = [line.count("|") - 1 for line in text.splitlines() if line.startswith("|---")]
     assert max(widths) <= 8
 
@@ -126,22 +133,23 @@ def test_the_page_fills_in_as_rows_come(results, seeds):
 @pytest.mark.parametrize(
     "changes, verdict",
     [
-        ({"accuracy": 0.03}, "helps"),
-        ({"frechet_distance": 0.1}, "does not help, costs Fréchet distance"),
-        ({"accuracy": 0.03, "recall": -0.1}, "helps right digit, costs recall"),
-        ({}, "does not help: no difference beyond seeds"),
+        ({"accuracy": 0.03}, "helps: better right digit"),
+        ({"frechet_distance": 0.1}, "does not help: worse Fréchet distance"),
+        ({"accuracy": 0.03, "recall": -0.1}, "mixed: better right digit, worse recall"),
+        ({}, "does not help: no difference"),
     ],
 )
 def test_a_changed_figure_changes_the_verdict_and_the_page(results, changes, verdict):
     made = recorded(results, **{"perceptual own": changes})
     assert future_work.answer(made, PROPOSALS["perceptual"]).verdict == verdict
-    assert f"| {verdict} | perceptual own beside plain own: " in page.render_future(made)
+    assert f"| {verdict} | perceptual own, compared with plain own: " in page.render_future(made)
 
 
 def test_of_arms_with_one_name_the_best_is_compared(results):
     made = recorded(results, **{"guide scale=10": {"frechet_distance": -0.1}})
     answer = future_work.answer(made, PROPOSALS["clip_guidance"])
-    assert answer.verdict == "helps" and answer.figure.startswith("guide scale=10 beside no guide: ")
+    assert answer.verdict == "helps: better Fréchet distance"
+    assert answer.figure.startswith("guide scale=10, compared with no guide: ")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +175,7 @@ def test_attributes_help_if_all_of_them_are_drawn_as_asked(results, r, verdict):
     answer = future_work.answer(made, PROPOSALS["attributes"])
     assert answer.verdict == verdict and f"slant r = {r:.2f} ± 0.00" in answer.figure
     made = recorded(results, **{"all w=1.5": {"recall": -0.1}})
-    assert future_work.answer(made, PROPOSALS["attributes"]).verdict == "helps, costs recall"
+    assert future_work.answer(made, PROPOSALS["attributes"]).verdict == "helps, worse recall"
 
 
 def test_the_default_is_beaten_by_what_is_better_at_no_more_calls(results):
@@ -176,7 +184,7 @@ def test_the_default_is_beaten_by_what_is_better_at_no_more_calls(results):
     for content in made.values():
         content["rows"] = content["rows"] if content is made["autoguidance"] else {}
     (tried,) = future_work.combinations(made)
-    assert tried.better == {arm: ["Fréchet distance"]} and future_work.beaten([tried]).startswith(arm)
+    assert tried.better == {arm: ["Fréchet distance"]} and arm in future_work.beaten([tried])
     for name, figures in made["autoguidance"]["rows"].items():
         if name.startswith(arm):
             figures["calls"] = 30.0

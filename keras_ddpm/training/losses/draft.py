@@ -1,7 +1,7 @@
 """DRaFT-1: a trained model learns to draw what a score likes, by the gradient through its last call alone.
 
     x_t = what the averaged network has drawn, from noise, when the sampler's last step begins; no gradient
-    f(x_t, t) = the x_0 that the trained network's prediction stands for: the last step of every sampler ends there
+    f(x_t, t) = the x_0 that the trained network's prediction stands for, clipped to [-1, 1]: every sampler ends there
     descend on  (loss of diffusion) - reward_weight score(f(x_t, t), condition)
 
 A gradient through all steps takes the memory of all of them, and may explode. The paper finds that the last step is
@@ -10,7 +10,8 @@ it, on the batch's images; the more the score counts, the more the network may l
 
 Deviation: the paper trains low-rank updates of a large network, draws with guidance, and has no loss of diffusion. Here
 all weights are trained, and what is scored is drawn without guidance, one call a step, by the averaged network, which
-is the one that is kept.
+is the one that is kept. Every estimate is clipped, whatever the configuration's threshold, and a clipped pixel has no
+gradient.
 
 Reference: Clark et al., "Directly fine-tuning diffusion models on differentiable rewards", arXiv 2309.17400 (DRaFT-K
 with K = 1).
