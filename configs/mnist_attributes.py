@@ -9,7 +9,7 @@ start. Each is dropped on its own from half of the images, so that any of them m
 twice as often as usual, since guidance needs images that have lost everything.
 """
 
-from keras_ddpm.config import Config, DataConfig, NetworkConfig, TrainingConfig
+from keras_ddpm.config import Config, DataConfig, NetworkConfig, SamplingConfig, TrainingConfig
 
 
 def get_config():
@@ -25,4 +25,5 @@ def get_config():
             precision="float32",
             grid_every=4,
         ),
+        sampling=SamplingConfig(w=2.0),
     )
