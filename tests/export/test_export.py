@@ -159,11 +159,13 @@ def test_the_graph_refuses_what_cannot_be(servable, wrong, message):
             servable.run(signature, rows(2) | wrong)
 
 
-def test_a_model_with_guidance_baked_in_refuses_another_w(small_preset):
-    settings, image_shape, _ = presets.read_config(small_preset)
-    sampling = dataclasses.replace(settings.sampling, guidance="none", w=1.0)
-    found = export_metadata.collect(dataclasses.replace(settings, sampling=sampling), small_preset, every=2, xla=False)
-    functions = signatures.build(presets.load_preset(small_preset, guidance="none", w=1.0), metadata=found)
+def test_a_model_with_guidance_baked_in_refuses_another_w(small_preset, tmp_path):
+    folder = shutil.copytree(small_preset, tmp_path / "baked")
+    settings, image_shape, num_classes = presets.read_config(folder)
+    baked = replace_section(settings, "sampling", guidance="none", w=1.0)
+    presets.write_config(folder, baked, image_shape, num_classes)
+    found = export_metadata.collect(baked, folder, every=2, xla=False)
+    functions = signatures.build(presets.load_preset(folder), metadata=found)
     request = {name: tf.constant(value) for name, value in rows(2, w=1.0).items()}
     assert functions["sample"][0](**request)["image"].shape == (2, *image_shape)
     for name in ("sample", "sample_png", "trajectory"):
