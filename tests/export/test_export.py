@@ -1,6 +1,5 @@
 """Laws of the SavedModel: the same pictures as Python's, and nothing half written."""
 
-import dataclasses
 import json
 import os
 import shutil
