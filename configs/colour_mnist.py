@@ -5,7 +5,7 @@
 
 The network of `mnist_fast`'s first stage with an embedding for each part of both colours, 0.55 million weights. Each
 part is dropped on its own from most of the images, so that any may be left out, and guidance still finds images that
-have lost everything. Measure it by a judge of the same data:
+have lost everything. After ten epochs digits are still rough. Measure them by a judge of the same data:
 
     python -m keras_ddpm judge --dataset colour_mnist
     python -m keras_ddpm evaluate --run runs/colour_mnist --judge judges/colour_mnist
