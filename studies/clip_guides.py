@@ -111,15 +111,13 @@ def independent(options: Options, half: int) -> pathlib.Path:
         ValueError: if the folder holds another judge.
     """
     folder = options.trainings / "clip_guides_judge"
-    size = {"train_images": 640, "epochs": 1} if options.quick else {"train_images": half, "epochs": EPOCHS}
-    wanted = {"arch": ARCH, "seed": SEED, **size}
+    images, epochs = (640, 1) if options.quick else (half, EPOCHS)
+    wanted = {"arch": ARCH, "seed": SEED, "epochs": epochs, "images": images}
     if not (folder / judge_folder.NOTES).is_file():
-        train_judge(options.dataset, folder, **wanted)
+        train_judge(options.dataset, folder, arch=ARCH, seed=SEED, epochs=epochs, train_images=images)
     notes = judge_folder.read_notes(folder)
-    if (found := {name: notes[name] for name in wanted}) != wanted:
-        raise ValueError(
-            f"{folder} holds another judge, {found}, than {wanted}. Move it away, or choose another --runs"
-        )
+    if any(notes[name] != value for name, value in wanted.items()):
+        raise ValueError(f"{folder} holds another judge than {wanted}. Move it away, or choose another --runs")
     return folder
 
 
