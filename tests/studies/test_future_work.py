@@ -56,7 +56,7 @@ def recorded(results, seeds=range(study.SEEDS), **changes):
     liked = {"clip": 0.9, "judge": 0.8, "gap_of_clip": 0.1}
     made["clip_guides"]["rows"] = rows("no guide", *scales, *best, *tuned, **liked)
     for content in made.values():
-        content["settings"] = {"n": 2000, "sampling": SAMPLING} | content["settings"]
+        content["settings"] = {"n": 2000} | content["settings"] | {"sampling": SAMPLING}
         content["rows"].setdefault("real", row(0))
     return made
 
