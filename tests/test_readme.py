@@ -31,7 +31,12 @@ def test_there_is_something_to_run():
     assert len(COMMANDS) >= 3 and len(TRAININGS) >= 3 and len(PYTHON) >= 2
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if " evaluate" not in c and " compare" not in c])
+def run_soon(command):
+    """The command as a parameter: one with another preset loads all that the others do, again."""
+    return pytest.param(command, marks=pytest.mark.slow if "--preset" in command else ())
+
+
+@pytest.mark.parametrize("command", [run_soon(c) for c in COMMANDS if " evaluate" not in c and " compare" not in c])
 def test_commands_run_as_written(command, tmp_path):
     arguments = [sys.executable, *shlex.split(command)[1:]]
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)

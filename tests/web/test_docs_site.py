@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_every_picture_of_a_page_is_there(site):
     for path in site.rglob("*.html"):
         for source in re.findall(r'<img[^>]*\ssrc="([^"]+)"', path.read_text()):
             count += 1
-            assert (path.parent / source).is_file(), (path, source)
+            assert (path.parent / urllib.parse.unquote(source)).is_file(), (path, source)
     assert count > 40
 
 
