@@ -89,6 +89,7 @@ def test_held_out_and_test_images_are_not_learnt_from(dataset, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []  # nothing is left of a training that failed
 
 
+@pytest.mark.slow
 def test_a_judge_may_learn_from_the_beginning_of_the_training_split_alone(dataset, tmp_path):
     notes = train_judge.train_judge(dataset, tmp_path / "judge", train_images=150, epochs=1).notes
     assert (notes["images"], notes["held_out_images"]) == (150, 30) and notes["command"].endswith("--train-images 150")

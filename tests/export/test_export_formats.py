@@ -34,6 +34,7 @@ def test_a_format_draws_what_python_draws_from_its_folder_alone(small_preset, tm
     assert np.abs(drawn.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_json_says_what_the_file_is(small_preset, tmp_path):
     formats.export(small_preset, "litert", out=tmp_path)
     found = json.loads((tmp_path / "network.litert.json").read_text())

@@ -36,7 +36,15 @@ def test_what_a_mask_hides_does_not_matter(restore):
     np.testing.assert_array_equal(restore(hidden, mask=HALF, seed=1), restore(IMAGES[0], mask=HALF, seed=1))
 
 
-@pytest.mark.parametrize("scale", [2, 4, 7, 14, 28])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        2,
+        pytest.param(4, marks=pytest.mark.slow),
+        7,
+        *(pytest.param(scale, marks=pytest.mark.slow) for scale in (14, 28)),
+    ],
+)
 def test_the_averages_of_a_larger_picture_are_the_small_one(restore, scale):
     small = np.random.default_rng(scale).integers(64, 192, (28 // scale,) * 2, dtype="uint8")
     image = restore(small, scale=scale, digit=5, seed=0)

@@ -234,7 +234,11 @@ def test_several_devices_are_refused_on_tensorflow(tmp_path):
     "flags, message",
     [
         (("--devices", "5"), r"`devices` must be 'all' or in 1..2, the devices that there are. Received: 5"),
-        (("--devices", "2", "--batch-size", "7"), "`batch_size` must be a multiple of the 2 devices. Received: 7"),
+        pytest.param(
+            ("--devices", "2", "--batch-size", "7"),
+            "`batch_size` must be a multiple of the 2 devices. Received: 7",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_devices_that_are_not_there_and_batches_that_cannot_be_split_are_errors(flags, message, config, tmp_path):

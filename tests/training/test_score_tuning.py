@@ -103,6 +103,7 @@ def test_without_weight_the_score_moves_nothing():
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_few_steps_raise_the_score_of_what_is_drawn():
     label = ops.convert_to_tensor(toy_data(16)[1])
     model = new_model(DraftTuning, learning_rate=3e-3, reward_weight=10.0, reward_steps=3, ema_decay=0.9)

@@ -99,6 +99,7 @@ def test_validation_is_held_out_of_the_training_split_and_test_images_are_never_
     assert set(source.batches.images[:, 0, 0, 0]) == set(range(50))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_a_finished_one_is_left_alone(tmp_path):
     given = {"data": toy()}
     keras_ddpm.train(TINY, tmp_path, **given)
