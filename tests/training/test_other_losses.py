@@ -105,6 +105,7 @@ def test_the_perceptual_loss_is_the_distance_of_frozen_features_as_in_the_paper(
     np.testing.assert_allclose(model.distances(x_0, condition, t, eps, r), expected, rtol=1e-2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_tuning_by_features_leaves_the_features_as_they_are_and_validates_by_the_squared_error():
     model = new_model(PerceptualTuning)
     before = [model.frozen.get_weights(), model.network.get_weights()]

@@ -190,7 +190,8 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(kind, tmp_path):
         np.testing.assert_allclose(ours, theirs, atol=2e-5, err_msg=ours.path)
 
 
-@pytest.mark.parametrize("objective", [pytest.param("draft", marks=pytest.mark.slow), "clip_weighted"])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", KINDS)
 def test_a_configuration_names_the_objective_and_clip_is_asked(objective):
     """One train step with CLIP on either backend; its weights are no part of the model."""
     training = TrainingConfig(objective=objective, reward_weight=0.5, reward_steps=2, precision="mixed_bfloat16")
