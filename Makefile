@@ -38,8 +38,8 @@ web: setup  ## web/dist: a page that draws in the browser, for any file server; 
 docs: setup  ## site: this documentation with search and API, for a browser; read it by `python -m http.server --directory site`
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-test: setup  ## three workers, since many tests wait for a server or a process that starts
-	$(BIN)/python -m pytest -q --durations=10 --numprocesses 3 --dist worksteal
+test: setup
+	$(BIN)/python -m pytest -q --durations=10 --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-jax: setup  ## the tests that need no TensorFlow, on Keras's JAX backend
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "neutral and not slow" --numprocesses auto --maxprocesses 4

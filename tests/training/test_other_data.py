@@ -39,7 +39,7 @@ def few(mnist, monkeypatch):
     """Colour MNIST, of the first images of each split alone."""
 
     load = datasets.load
-    monkeypatch.setattr(datasets, "load", lambda name, split: load(name, split).first(400))  # that are coloured
+    monkeypatch.setattr(datasets, "load", lambda name, split, **rest: load(name, split, **rest).first(400))
 
 
 @pytest.mark.parametrize("name, shape", [("digits_8x8", (8, 8, 1)), ("colour_mnist", (32, 32, 3))])

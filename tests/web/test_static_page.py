@@ -108,6 +108,7 @@ def test_a_tile_of_the_sheet_is_the_large_digit(page):
     go(page, 9, 42)
     page.wait_for_selector("#grid button[title='4, seed 44']")  # the sheet has followed
     page.evaluate("location.hash = 'digit=4&seed=38&steps=1'")
+    shown(page, 4, 38)  # the page has followed, and draws nothing else after the click
     page.click("#grid button[title='4, seed 40']")
     np.testing.assert_array_equal(shown(page, 4, 40), large)
     tile = "document.querySelector(\"#grid button[aria-pressed='true'] canvas\")"
