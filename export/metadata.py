@@ -34,7 +34,7 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "weights_sha256": presets.fingerprint(preset),
         "image_shape": image_shape,
         "num_classes": num_classes,
-        **_attributes(config),
+        **({"attributes": attributes.ranges(config.data.attributes)} if config.data.attributes else {}),
         "T": config.diffusion.T,
         **dataclasses.asdict(config.sampling),
         "every": every,
@@ -45,12 +45,6 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "versions": presets.versions(),
     }
     return json.loads(json.dumps(metadata))
-
-
-def _attributes(config):
-    """The range of each attribute, if there are any."""
-    found = attributes.conditions(config.data.attributes)
-    return {"attributes": {name: [kind.low, kind.high] for name, kind in found.items()}} if found else {}
 
 
 def _restoration(config):

@@ -48,11 +48,12 @@ def export(
             what was written does not draw what `keras_ddpm.sample` draws.
         OSError: if the folder cannot be written.
     """
-    config = presets.with_sampling(presets.read_config(preset)[0], **(sampling or {}))
+    own = presets.read_config(preset)[0]
+    config = presets.with_sampling(own, **(sampling or {}))
     w = config.sampling.w
     if every < 1 or np.ndim(w) or not np.isfinite(w):
         raise ValueError(f"`every` must be at least 1 and `w` finite, one for all classes. Received: {every}, {w}")
-    if config.sampling.weak != presets.read_config(preset)[0].sampling.weak:
+    if config.sampling.weak != own.sampling.weak:
         raise ValueError(f"`weak` must be the preset's own, in its config.json. Received: {config.sampling.weak!r}")
     if config.sampling.guide is not None:
         raise ValueError(

@@ -101,6 +101,11 @@ def conditions(names: Sequence[str]) -> dict[str, Scalar]:
     return {name: MEASURES[name].condition if name in MEASURES else Scalar(0.0, 1.0) for name in names}
 
 
+def ranges(names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """The least and the greatest number that each attribute may have."""
+    return {name: (kind.low, kind.high) for name, kind in conditions(names).items()}
+
+
 def measure(images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Measured attributes of images, in the ranges of their conditions.
 

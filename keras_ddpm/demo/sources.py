@@ -64,10 +64,10 @@ class Local:
         return read_config(preset)[2]
 
     def attributes(self, preset: str) -> dict[str, tuple[float, float]]:
-        from keras_ddpm.data.attributes import conditions
+        from keras_ddpm.data.attributes import ranges
         from keras_ddpm.presets import read_config
 
-        return {name: (c.low, c.high) for name, c in conditions(read_config(preset)[0].data.attributes).items()}
+        return ranges(read_config(preset)[0].data.attributes)
 
     def sample(
         self, preset: str, digit: Any, w: float | None, seed: Any, steps: int | None, **attributes: float

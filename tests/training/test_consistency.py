@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import randomise
-from test_ddpm import DIFFUSION, JAX, TWO_LEVELS, fit, new_network, toy_data
+from test_ddpm import DIFFUSION, JAX, TWO_LEVELS, assert_resumes, new_network, toy_data
 from test_ddpm import new_model as diffusion_model
 
 from keras_ddpm import samplers, schedules
@@ -101,14 +101,7 @@ def test_arguments_out_of_range_are_refused(settings):
 
 @pytest.mark.slow
 def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
-    (tmp_path / "unbroken").mkdir()
-    unbroken, part, rest = (new_model(learning_rate=1e-2) for _ in range(3))
-    fit(unbroken, tmp_path / "unbroken", epochs=4, resume=False)
-    fit(part, tmp_path, epochs=2, resume=False)
-    randomise(rest.network)
-    fit(rest, tmp_path, epochs=4, resume=True)
-    for ours, theirs in zip(rest.variables, unbroken.variables):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6, err_msg=ours.path)
+    assert_resumes(*(new_model(learning_rate=1e-2) for _ in range(3)), tmp_path, atol=1e-6)
 
 
 @pytest.mark.slow

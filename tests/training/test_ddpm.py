@@ -200,6 +200,17 @@ def fit(model, folder, *, epochs, resume):
     )
 
 
+def assert_resumes(unbroken, part, rest, folder, *, atol):
+    """Interrupted after two epochs of four, and continued by `rest`, a run ends where an unbroken one does."""
+    (folder / "unbroken").mkdir()
+    fit(unbroken, folder / "unbroken", epochs=4, resume=False)
+    fit(part, folder, epochs=2, resume=False)
+    randomise(rest.network)  # whatever the new process starts with is replaced
+    fit(rest, folder, epochs=4, resume=True)
+    for ours, theirs in zip(rest.variables, unbroken.variables):
+        np.testing.assert_allclose(ours, theirs, atol=atol, err_msg=ours.path)
+
+
 def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path):
     (tmp_path / "whole").mkdir()
     whole, part, rest = (new_model(learning_rate=1e-2) for _ in range(3))

@@ -37,7 +37,6 @@ def test_a_command_of_the_page_can_be_parsed(command):
 @pytest.fixture
 def few(mnist, monkeypatch):
     """Colour MNIST, of the first images of each split alone."""
-
     load = datasets.load
     monkeypatch.setattr(datasets, "load", lambda name, split, **rest: load(name, split, **rest).first(400))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import randomise
 from keras import ops
-from test_ddpm import DIFFUSION, JAX, batches, fit, new_network, toy_data
+from test_ddpm import DIFFUSION, JAX, assert_resumes, batches, new_network, toy_data
 from test_ddpm import new_model as diffusion_model
 
 from keras_ddpm.config import Config, TrainingConfig
@@ -178,14 +178,7 @@ def test_a_discriminator_without_weight_is_refused():
 @pytest.mark.parametrize("kind", [PerceptualTuning, DiffusionGAN])
 @pytest.mark.slow
 def test_an_interrupted_run_equals_an_uninterrupted_one(kind, tmp_path):
-    (tmp_path / "unbroken").mkdir()
-    unbroken, part, rest = (new_model(kind, steps=8, curriculum=low_noise_first) for _ in range(3))
-    fit(unbroken, tmp_path / "unbroken", epochs=4, resume=False)
-    fit(part, tmp_path, epochs=2, resume=False)
-    randomise(rest.network)
-    fit(rest, tmp_path, epochs=4, resume=True)
-    for ours, theirs in zip(rest.variables, unbroken.variables):
-        np.testing.assert_allclose(ours, theirs, atol=2e-5, err_msg=ours.path)
+    assert_resumes(*(new_model(kind, steps=8, curriculum=low_noise_first) for _ in range(3)), tmp_path, atol=2e-5)
 
 
 @pytest.mark.parametrize("objective, kind", [("perceptual", PerceptualTuning), ("diffusion_gan", DiffusionGAN)])
