@@ -11,7 +11,7 @@ have lost everything. After ten epochs digits are still rough. Measure them by a
     python -m keras_ddpm evaluate --run runs/colour_mnist --judge judges/colour_mnist
 """
 
-from keras_ddpm.config import Config, DataConfig, NetworkConfig, TrainingConfig
+from keras_ddpm.config import Config, DataConfig, DiffusionConfig, NetworkConfig, TrainingConfig
 
 COLOURS = tuple(f"{what}_{part}" for what in ("digit", "ground") for part in ("red", "green", "blue"))
 
@@ -20,13 +20,7 @@ def get_config():
     return Config(
         name="colour_mnist",
         data=DataConfig(dataset="colour_mnist", attributes=COLOURS),
-        network=NetworkConfig(widths=(32, 64), depths=(1, 2)),
-        training=TrainingConfig(
-            epochs=10,
-            learning_rate=3e-3,
-            p_uncond=0.2,
-            p_drop_attribute=0.7,
-            precision="float32",
-            grid_every=5,
-        ),
+        network=NetworkConfig(widths=(48, 96), depths=(1, 2)),
+        diffusion=DiffusionConfig(prediction="x0", weighting="min_snr"),
+        training=TrainingConfig(epochs=22, learning_rate=2e-3, p_uncond=0.15, grid_every=2),
     )

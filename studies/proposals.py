@@ -129,7 +129,10 @@ def _clip(arm, *others, beside="no guide"):
 
 BEST = f"best of {clip_guides.CANDIDATES} by"
 SCHEDULES = ("linear", "scaled_linear", "cosine", "zero_terminal_snr")
-LATENT_ARMS = ("pixel", "patch4", "latent", "reconstructions", "real")
+LATENT_ARMS = {
+    "mnist": ("pixel", "patch4", "latent", "reconstructions", "real"),
+    "canvas_mnist": ("pixel", "latent", "reconstructions", "real"),
+}
 PROPOSALS: dict[str, Proposal] = {
     "ddim": Proposal(
         "DDIM",
@@ -159,8 +162,13 @@ PROPOSALS: dict[str, Proposal] = {
         "Latent diffusion",
         "an autoencoder, and diffusion of its latents with about 4 times fewer operations",
         "latent",
-        tuple(f"{data} {arm}" for data in ("mnist", "canvas_mnist") for arm in LATENT_ARMS),
-        tuple((f"{d} latent", f"{d} {other}") for d in ("mnist", "canvas_mnist") for other in ("pixel", "patch4")),
+        tuple(f"{data} {arm}" for data, arms in LATENT_ARMS.items() for arm in arms),
+        tuple(
+            (f"{data} latent", f"{data} {arm}")
+            for data, arms in LATENT_ARMS.items()
+            for arm in arms[:2]
+            if arm != "latent"
+        ),
         operations,
         "operations",
     ),

@@ -57,7 +57,7 @@ def test_the_study_runs_and_goes_on_where_it_stopped(mnist, tmp_path, monkeypatc
         assert row["image"] == pytest.approx(row["calls"] * row["call"] + row["decoder"], rel=1e-4)
         assert row["training_images_per_second"] > 0
         assert (tmp_path / f"results/latent/{dataset}_reconstructions.png").is_file()
-    assert rows["canvas_mnist patch4 seed=0"]["decoder"] == 0
+    assert rows["canvas_mnist pixel seed=0"]["decoder"] == 0
     latent.run(dataclasses.replace(options, train=False))
     assert json.loads((tmp_path / "results/latent/rows.json").read_text())["rows"] == rows
     assert np.isfinite(rows["mnist real"]["accuracy"])
