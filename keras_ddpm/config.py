@@ -200,7 +200,9 @@ class FewStepConfig:
     levels: tuple[float, ...] = (0.4, 0.9, 2.0)
     """Noise levels sigma / alpha at which later calls start."""
     renoised: float = 0.25
-    """Share of the images that are later calls, on outputs of the first with new noise."""
+    """Share of the images that are later calls, on outputs of earlier ones with new noise."""
+    calls: int = 2
+    """Number of calls up to which those are trained, in equal parts: 2 for second calls, 4 for second to fourth."""
     noised: float = 0.125
     """Share of the images that are later calls, on real images with noise."""
     anchor: float = 0.1

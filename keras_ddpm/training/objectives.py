@@ -70,7 +70,7 @@ def _consistency(network, diffusion, config, common):
 
 
 def _adversarial(network, diffusion, config, common):
-    names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
+    names = ("levels", "gamma", "mismatch", "renoised", "calls", "noised", "anchor")
     return AdversarialTuning(network, diffusion, **{n: getattr(config.few_step, n) for n in names}, **common)
 
 

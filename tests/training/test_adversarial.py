@@ -3,16 +3,18 @@
 import keras
 import numpy as np
 import pytest
-from conftest import randomise
+from conftest import randomise, replace_section
 from keras import ops
 from test_ddpm import DIFFUSION, JAX, fit, new_network, toy_data
 
-from keras_ddpm import samplers
+from keras_ddpm import config, samplers
 from keras_ddpm.conditions import Scalar
 from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
 from keras_ddpm.networks.unet import UNet
 from keras_ddpm.training.losses.adversarial import AdversarialTuning
+from keras_ddpm.training.losses.consistency import denoised, pseudo_huber
+from keras_ddpm.training.objectives import make_model
 
 
 def new_model(*, seed=0, learning_rate=1e-3, **settings):
@@ -122,6 +124,95 @@ def test_later_calls_start_at_their_levels():
     alpha, sigma = DIFFUSION.schedule(t[4:8].astype("float64"))
     noise = (x_t[4:8] - alpha[:, None, None, None] * x_0[4:8]) / sigma[:, None, None, None]  # of the real images
     assert abs(noise.std() - 1) < 0.2 and abs(noise.mean()) < 0.2
+
+
+def watch(model):
+    """Lists that fill with the x_t and t that the network sees, and the clipped images that its predictions stand for.
+
+    The predictions are made larger, so that there is something to clip.
+    """
+    seen, images, predict = [], [], model.network.call
+
+    def watched(x_t, t, condition, training=None):
+        y = 5.0 * predict(x_t, t, condition, training=training)
+        seen.append((np.asarray(x_t), np.asarray(t)))
+        images.append(np.clip(DIFFUSION.x_0(y, x_t, t), -1, 1))
+        return y
+
+    model.network.call = watched
+    return seen, images
+
+
+def noise_of(x_t, x_0, t):
+    """The noise that leads from images to x_t."""
+    alpha, sigma = (a[:, None, None, None] for a in DIFFUSION.schedule(t.astype("float64")))
+    return (x_t - alpha * x_0) / sigma
+
+
+def test_two_calls_draw_and_compute_what_they_did_before_there_were_more():
+    """Written out: z, one first call, the noise of later calls; nothing else is drawn."""
+    (x_0, label), rows = real(), 4
+    model, twin = new_model(renoised=0.25, noised=0.25), new_model(renoised=0.25, noised=0.25)
+    fakes, distances = model.call(x_0, label)
+    z = keras.random.normal(x_0.shape, seed=twin.seeds)
+    first = ops.clip(twin.first(twin.network, z[:rows], label[:rows]), -1.0, 1.0)
+    start = ops.concatenate([first, x_0[rows : 2 * rows]])
+    t = np.resize(twin.later, 2 * rows)
+    x_t = DIFFUSION.add_noise(start, keras.random.normal(start.shape, seed=twin.seeds), t)
+    x_t, t = ops.concatenate([x_t, z[2 * rows :]]), ops.concatenate([t, ops.ones(8)])
+    expected = denoised(twin.network, DIFFUSION, x_t, {"label": label}, t, training=None)
+    np.testing.assert_array_equal(fakes, expected)
+    np.testing.assert_array_equal(distances, pseudo_huber(expected[rows : 2 * rows] - x_0[rows : 2 * rows]))
+    np.testing.assert_array_equal(model.seeds.state, twin.seeds.state)
+
+
+def test_images_of_more_calls_go_through_the_calls_of_the_sampler():
+    model, (x_0, label) = new_model(renoised=0.75, noised=0.125, calls=4), real()
+    (seen, images), again = watch(model), np.float32(samplers.consistency_times(2, DIFFUSION.schedule)[1])
+    model.call(x_0, label)
+    assert [len(x_t) for x_t, _ in seen] == [12, 8, 4, 16]
+    assert np.all(seen[0][1] == 1) and all(np.all(t == again) for _, t in seen[1:3])
+    x_t, t = seen[3]
+    assert np.all(t[:8] == again) and len(set(t[8:14])) == 3 and np.all(t[14:] == 1)
+    starts = [images[2], images[1][4:8], images[0][8:], x_0[12:14]]  # of three calls, two, one, and real
+    noises = [noise_of(seen[k][0], images[k - 1][: len(seen[k][0])], seen[k][1]) for k in (1, 2)]
+    noises.append(noise_of(x_t[:14], np.concatenate(starts), t[:14]))
+    for noise in noises:
+        assert abs(noise.std() - 1) < 0.15 and abs(noise.mean()) < 0.15
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert abs(np.mean(noises[one][:4] * noises[other][:4])) < 0.25  # new in each call
+
+
+def test_no_gradient_goes_through_earlier_calls():
+    model, (x_0, label) = new_model(calls=4), real()
+    z, weights = ops.convert_to_tensor(x_0), model.network.trainable_variables
+    found = model.gradients(lambda: (ops.sum(model.drawn(z, label)), None), weights)[0]
+    assert all(gradient is None or not np.any(gradient) for gradient in found)
+
+
+@pytest.mark.slow
+@pytest.mark.neutral
+@pytest.mark.parametrize("compiled", [JAX] if JAX else [False, True])
+def test_a_step_with_earlier_calls_runs_in_a_graph_also_on_a_batch_too_small_for_all_of_them(compiled):
+    model, (x_0, label) = new_model(calls=4, steps=10), real(20)
+    model.compile(optimizer=model.optimizer, jit_compile=compiled)
+    before = [np.asarray(weight) for weight in model.network.trainable_variables]
+    logs = model.fit(x_0, label, batch_size=16, epochs=1, verbose=0).history  # of 16 and of 4: no row of three calls
+    assert np.all(np.isfinite([values[0] for values in logs.values()]))
+    assert any(np.any(old != np.asarray(new)) for old, new in zip(before, model.network.trainable_variables))
+
+
+@pytest.mark.parametrize("calls", [1, 0, 2.5])
+def test_fewer_calls_than_two_are_refused(calls):
+    with pytest.raises(ValueError, match=f"`calls` must be an integer of at least 2. Received: {calls}"):
+        new_model(calls=calls)
+
+
+def test_the_configuration_says_how_many_calls_are_trained():
+    settings = config.Config(few_step=config.FewStepConfig(calls=4))
+    settings = replace_section(settings, "training", objective="adversarial")
+    model = make_model(new_network(), DIFFUSION, settings, steps=10)
+    assert model.calls == 4 and AdversarialTuning.from_config(model.get_config()).calls == 4
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Adversarial tuning: a discriminator teaches a few-step model what is missing in its images.
 
     x ~ data with label y,  z ~ N(0, I),  f(x_t, t) = the x_0 that the network's prediction stands for
-    fake = f(z, 1), and for some rows a later call: f(x_t, t) of the first call's image, or of x, with noise
+    fake = f(z, 1), and for some rows a later call: f(x_t, t) of an earlier call's image, or of x, with noise
     generator      descends on  softplus(-(D(fake, y) - D(x, y)))
     discriminator  descends on  softplus(-(D(x, y) - D(fake, y))) + gamma / 2 (|grad D(x, y)|^2 + |grad D(fake, y)|^2)
                                 + mismatch softplus(-(D(x, y) - D(x, another label)))
@@ -9,7 +9,7 @@
 Each fake is compared with a real image of the same label (relativistic pairs). The penalties R1 and R2 make the game
 converge. The last term tells the discriminator what a label means: without it digits are well drawn, but of another
 class. Later it only narrows what is drawn, so its weight falls to 0. Later calls start at three noise levels, of which
-`samplers.consistency_times` visits one.
+`samplers.consistency_times` visits one; from the third call on they start at that one.
 
 Both networks share one Adam, so their learning rate is one; the optimizer holds the moments of both, and a run resumes
 exactly.
@@ -48,7 +48,9 @@ class AdversarialTuning(DDPM):
         gamma: Weight of R1 + R2, at least 0.
         mismatch: Weight of real images under a wrong label, at least 0.
         steps: Optimizer steps of the whole run, in whose second half `mismatch` falls to 0; None keeps it as it is.
-        renoised: Share of rows that are later calls on images of the first call.
+        renoised: Share of rows that are later calls on images of earlier ones.
+        calls: Number of calls up to which these are trained, at least 2: equal parts of them are the second, the third,
+            ... and the last call of the sampler `consistency`.
         noised: Share of rows that are later calls on real images.
         anchor: Weight of the distance between these and the images they come from.
         **kwargs: Other arguments of `DDPM`.
@@ -67,6 +69,7 @@ class AdversarialTuning(DDPM):
         mismatch: float = 1.0,
         steps: int | None = None,
         renoised: float = 0.25,
+        calls: int = 2,
         noised: float = 0.125,
         anchor: float = 0.1,
         p_uncond=0.0,
@@ -80,8 +83,11 @@ class AdversarialTuning(DDPM):
                 "`gamma`, `mismatch`, `renoised`, `noised` and `anchor` must be at least 0, and `renoised` + `noised` "
                 f"at most 1. Received: {gamma}, {mismatch}, {renoised}, {noised}, {anchor}"
             )
+        if not isinstance(calls, int) or calls < 2:
+            raise ValueError(f"`calls` must be an integer of at least 2. Received: {calls}")
         self.levels, self.gamma, self.mismatch, self.anchor = tuple(levels), gamma, mismatch, anchor
-        self.renoised, self.noised = renoised, noised
+        self.renoised, self.noised, self.calls = renoised, noised, calls
+        self.again = samplers.time_of_level(samplers.LATER, diffusion.schedule)  # where the sampler's later calls start
         self.later = np.asarray([samplers.time_of_level(a, diffusion.schedule) for a in self.levels], "float32")
         if not self.later.size:  # one call only
             self.renoised = self.noised = 0.0
@@ -101,14 +107,31 @@ class AdversarialTuning(DDPM):
         own, real = (_share(B, share) for share in (self.renoised, self.noised))
         t = ops.ones((B,))
         if self.later.size:
-            first = ops.stop_gradient(self.first(self.network, z[:own], label[:own]))
-            start = ops.concatenate([ops.clip(first, -1.0, 1.0), x_0[own : own + real]], axis=0)
-            later = ops.take(ops.convert_to_tensor(self.later), ops.arange(own + real) % len(self.later))
+            start = ops.concatenate([self.drawn(z[:own], label[:own]), x_0[own : own + real]], axis=0)
+            row = ops.arange(own + real)
+            later = ops.take(ops.convert_to_tensor(self.later), row % len(self.later))
+            later = ops.where(row < self.reached(own, 2), self.again, later)
             eps = keras.random.normal(ops.shape(start), seed=self.seeds)
             z = ops.concatenate([self.diffusion.add_noise(start, eps, later), z[own + real :]], axis=0)
             t = ops.concatenate([later, t[own + real :]], axis=0)
         fakes = denoised(self.network, self.diffusion, z, {"label": label}, t, training=training)
         return fakes, pseudo_huber(fakes[own : own + real] - x_0[own : own + real])
+
+    def drawn(self, z: Tensor, label: Tensor) -> Tensor:
+        """Images (N, H, W, C) of `calls` - 1 ... 1 calls of the sampler, in equal parts, without a gradient."""
+        images = ops.clip(self.first(self.network, z, label), -1.0, 1.0)
+        for call in range(2, self.calls):
+            n = self.reached(ops.shape(z)[0], call)
+            eps = keras.random.normal(ops.shape(images[:n]), seed=self.seeds)
+            t = ops.full_like(eps[:, 0, 0, 0], self.again)
+            x_t = self.diffusion.add_noise(images[:n], eps, t)
+            better = denoised(self.network, self.diffusion, x_t, {"label": label[:n]}, t)
+            images = ops.concatenate([ops.clip(better, -1.0, 1.0), images[n:]], axis=0)
+        return ops.stop_gradient(images)
+
+    def reached(self, rows, call: int) -> Any:
+        """How many of the rows of `drawn` have at least this many calls behind them: they come first."""
+        return rows * (self.calls - call) // (self.calls - 1)
 
     def first(self, network, z, label) -> Tensor:
         """One call from noise."""
@@ -177,7 +200,7 @@ class AdversarialTuning(DDPM):
         return {name: self.trackers[name].result() for name in values}
 
     def get_config(self) -> dict:
-        names = ("levels", "gamma", "mismatch", "renoised", "noised", "anchor")
+        names = ("levels", "gamma", "mismatch", "renoised", "calls", "noised", "anchor")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
