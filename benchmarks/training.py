@@ -31,13 +31,23 @@ CONFIGS |= {
     )
     for name in ("perceptual", "diffusion_gan", "draft", "clip_weighted")
 }
+CONFIGS |= {
+    name: dataclasses.replace(
+        CONFIGS["diffusion"], network=dataclasses.replace(CONFIGS["diffusion"].network, **changes)
+    )
+    for name, changes in {
+        "without_attention": {"attention": (False, False)},
+        "deeper": {"depths": (2, 4)},
+        "wider": {"widths": (48, 96)},
+    }.items()
+}
 WARM_UP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     configs: tuple[str, ...] = ("mnist", "report")
-    """Names of configurations, of mnist_fast's stages, or of its first stage with another objective."""
+    """Names of configurations, of mnist_fast's stages, or of its first stage with another objective or network."""
     precisions: tuple[str, ...] = ("float32", "mixed_bfloat16")
     steps: int = 20
     """Steps that are measured, after a few that compile and warm up."""

@@ -7,7 +7,7 @@ import pytest
 
 from keras_ddpm import presets
 from keras_ddpm.evaluation.judges import classifier
-from studies import autoguidance, clip_guides, study, training_ideas
+from studies import architecture, autoguidance, clip_guides, short_trainings, study, training_ideas
 
 
 @pytest.mark.parametrize("name", training_ideas.ARMS)
@@ -19,6 +19,24 @@ def test_an_arm_differs_from_plain_training_in_its_idea_alone(name):
         pairs = zip(dataclasses.asdict(stage.training).items(), dataclasses.asdict(plain.training).values())
         assert {key for (key, ours), theirs in pairs if ours != theirs} <= set(changes)
         assert stage.training.seed == 2 and stage.training.objective == changes.get("objective", "diffusion")
+
+
+@pytest.mark.parametrize("name", architecture.ARMS)
+def test_an_arm_of_the_architecture_is_one_change_of_the_base_and_takes_about_as_long(name):
+    base, made = (architecture.configuration(arm, 2, study.Options()) for arm in (architecture.BASE, name))
+    sections = ((dataclasses.asdict(getattr(config, key)) for config in (made, base)) for key in ("data", "network"))
+    different = {field for ours, theirs in sections for field in ours if ours[field] != theirs[field]}
+    assert len(different) == (name != architecture.BASE) and made.diffusion == base.diffusion
+    assert made.training == dataclasses.replace(base.training, epochs=made.training.epochs)
+    assert architecture.base_epochs(name) == pytest.approx(short_trainings.EPOCHS, rel=0.15)
+
+
+def test_the_base_of_the_architecture_is_plain_training():
+    """So the tables of both studies may be read side by side."""
+    options = study.Options()
+    (plain,) = training_ideas.stages("plain", 1, options)
+    base = architecture.configuration(architecture.BASE, 1, options)
+    assert dataclasses.replace(base, name=plain.name) == plain and base.network.attention == (False, True)
 
 
 def test_calls_are_those_that_the_guidance_makes():
@@ -52,6 +70,17 @@ def test_the_study_of_training_ideas_trains_measures_and_continues(tmp_path, mni
     written = path.stat().st_mtime_ns
     training_ideas.run(dataclasses.replace(options, train=False), names=("plain",))
     assert json.loads(path.read_text())["rows"] == rows and path.stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_the_study_of_the_architecture_draws_with_each_threshold(tmp_path, mnist):
+    options = study.Options(quick=True, out=tmp_path / "results", runs=tmp_path / "runs")
+    architecture.run(options, names=("plain", "attention"))
+    rows = json.loads((tmp_path / "results/architecture/rows.json").read_text())["rows"]
+    ways = [f"attention {how} seed=0" for how in architecture.THRESHOLDS]
+    assert list(rows) == ["real", "plain own seed=0", *ways]
+    assert len({rows[name]["grey"] for name in ways}) == 3  # after five steps guidance has nothing to guide by
+    assert len(list((tmp_path / "results/architecture").glob("*.png"))) == len(rows) - 1
 
 
 @pytest.mark.parametrize("name", clip_guides.TUNINGS)

@@ -8,7 +8,7 @@ import pytest
 from keras_ddpm import presets
 from keras_ddpm.config import Config, TrainingConfig
 from keras_ddpm.files import write_text
-from studies import arms, few_images, latent, study, training_ideas, trainings
+from studies import architecture, arms, few_images, latent, study, training_ideas, trainings
 
 FEW = np.zeros((10, 28, 28, 1), "uint8"), np.arange(10)
 STUDIES = {
@@ -18,6 +18,7 @@ STUDIES = {
     "mnist_autoencoder": lambda options: latent.train(latent.autoencoder("mnist", options), options),
     "ideas_plain_seed0": lambda options: training_ideas.train("plain", 0, options),
     "ideas_perceptual_seed0/stage_0": lambda options: training_ideas.train("perceptual", 0, options),
+    "architecture_deeper_seed0": lambda options: architecture.train("deeper", 0, options),
 }
 """Folder of a run -> what trains it."""
 
