@@ -3,9 +3,11 @@
     python -m benchmarks.peers                     # needs: pip install "keras-ddpm[peers]"
 
 Theirs is a `UNet2DModel` with the residual blocks, attention at 7 x 7 and class embedding that it offers, at the width
-whose number of weights is nearest to ours, in float32. It trains with AdamW on eps, the library's usual objective, and
-samples with its DPM-Solver++, 20 steps, both halves of the guidance in one batch. Each side runs in a process of its
-own, one after the other, on all cores, with random weights in theirs: the time does not depend on them.
+whose number of weights is nearest to ours. It trains with AdamW on eps, the library's usual objective, and samples with
+its DPM-Solver++, 20 steps, both halves of the guidance in one batch. Training is measured in float32 and in bfloat16,
+ours by Keras's policy and theirs by autocast, since which of them is faster depends on the processor; sampling in
+float32. Each side runs in a process of its own, one after the other, on all cores, with random weights in theirs: the
+time does not depend on them.
 """
 
 import dataclasses
@@ -22,6 +24,7 @@ from benchmarks.sampling import rate
 from keras_ddpm.cli.run import run
 
 T, STEPS, CLASSES, SHAPE = 1_000, 20, 10, (28, 28, 1)
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +43,10 @@ class Arguments:
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     context = multiprocessing.get_context("spawn")
-    print(f"{machine.describe()}; training in batches of {arguments.training_batch}")
     heads = " | ".join(f"sampling, batch {batch}" for batch in arguments.batches)
-    print(f"| model | weights | steps | training, images/s | {heads} |\n" + "|---" * (4 + len(arguments.batches)) + "|")
+    trained = "training, float32 | training, bfloat16"
+    print(f"{machine.describe()}; images/s; training in batches of {arguments.training_batch}")
+    print(f"| model | weights | steps | {trained} | {heads} |\n" + "|---" * (5 + len(arguments.batches)) + "|")
     for preset in arguments.presets:
         rates: dict = {}
         model: str | int = preset
@@ -56,10 +60,12 @@ def main() -> None:
             print(f"| {name} | {model:,} | {steps} | " + " | ".join(f"{r:.1f}" for r in rates[side]) + " |", flush=True)
         ratios = [f"{a / b:.1f} x" for a, b in zip(rates[ours], rates[theirs])]
         print("| ratio | | | " + " | ".join(ratios) + " |", flush=True)
+        best = [max(rates[side][: len(PRECISIONS)]) for side in (ours, theirs)]
+        print(f"Training, each side in its faster precision: {best[0] / best[1]:.2f} x", flush=True)
 
 
 def ours(sender, preset, arguments) -> None:
-    """Send (name, weights, steps, images/s of training, images/s of each batch size)."""
+    """Send (name, weights, steps, images/s of training in each precision, images/s of each batch size)."""
     import keras
     import tensorflow as tf
 
@@ -68,17 +74,20 @@ def ours(sender, preset, arguments) -> None:
     from keras_ddpm.training.ddpm import DDPM
 
     generator = presets.load_preset(preset)
-    w = w_of_class(presets.read_config(preset)[0].sampling.w, CLASSES)
+    config, shape, classes = presets.read_config(preset)
+    w = w_of_class(config.sampling.w, CLASSES)
     rates = [
         rate(functools.partial(_draw, generator, w, batch), batch, at_least=arguments.seconds)
         for batch in arguments.batches
     ]
-    model = DDPM(generator.network, generator.diffusion)
-    model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
-    step, (images, labels) = tf.function(model.train_step), _batch(arguments.training_batch)
-    batch = tf.constant(images), tf.constant(labels)
-    trained = train_rate(lambda: float(step(batch)["loss"]), arguments)
-    sender.send((f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, trained, *rates))
+    batch = tuple(tf.constant(array) for array in _batch(arguments.training_batch))
+    trained = []
+    for precision in PRECISIONS:
+        model = DDPM(presets.build_network(config, shape, classes, dtype=precision), generator.diffusion)
+        model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
+        step = tf.function(model.train_step)
+        trained.append(train_rate(lambda step=step: float(step(batch)["loss"]), arguments))
+    sender.send((f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, *trained, *rates))
 
 
 def theirs(sender, size, arguments) -> None:
@@ -95,10 +104,11 @@ def theirs(sender, size, arguments) -> None:
     x_0, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels).long()
     scheduler = _scheduler()
 
-    def step():
+    def step(precision):
         t, eps = torch.randint(0, T, (len(x_0),)), torch.randn_like(x_0)
-        predicted = network(scheduler.add_noise(x_0, eps, t), t, class_labels=labels).sample
-        loss = torch.nn.functional.mse_loss(predicted, eps)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision != "float32"):
+            predicted = network(scheduler.add_noise(x_0, eps, t), t, class_labels=labels).sample
+        loss = torch.nn.functional.mse_loss(predicted.float(), eps)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -106,8 +116,8 @@ def theirs(sender, size, arguments) -> None:
         return loss.item()
 
     network.train()
-    trained = train_rate(step, arguments)
-    sender.send(("diffusers, UNet2DModel", _size(network), STEPS, trained, *rates))
+    trained = [train_rate(functools.partial(step, precision), arguments) for precision in PRECISIONS]
+    sender.send(("diffusers, UNet2DModel", _size(network), STEPS, *trained, *rates))
 
 
 def unet(width: int):

@@ -22,5 +22,5 @@ def get_config():
         data=DataConfig(dataset="colour_mnist", attributes=COLOURS),
         network=NetworkConfig(widths=(48, 96), depths=(1, 2)),
         diffusion=DiffusionConfig(prediction="x0", weighting="min_snr"),
-        training=TrainingConfig(epochs=22, learning_rate=2e-3, p_uncond=0.15, grid_every=2),
+        training=TrainingConfig(epochs=16, learning_rate=2e-3, p_uncond=0.15, grid_every=2),
     )
