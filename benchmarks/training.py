@@ -2,13 +2,16 @@
 
 python -m benchmarks.training
 python -m benchmarks.training --configs diffusion consistency mnist_fast    # the stages of configs/mnist_fast.py
+python -m benchmarks.training --parts 1 2 --xla off                         # a batch in parts, as train.py --parts
 
 `fit` adds the data queue, the metrics and the callbacks to the bare step, which gets one batch again and again.
 """
 
 import dataclasses
+import itertools
 import multiprocessing
 import time
+from typing import Literal
 
 import keras
 import numpy as np
@@ -20,8 +23,10 @@ from keras_ddpm.cli.run import run
 from keras_ddpm.config import Config, choose
 from keras_ddpm.data.batches import Batches
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.networks.call import in_parts
 from keras_ddpm.presets import build_network
 from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.training.distribution.side_by_side import claim_cores
 from keras_ddpm.training.objectives import make_model
 
 CONFIGS = {config.name: config for config in (mnist.get_config(), report.get_config(), *mnist_fast.get_config())}
@@ -52,6 +57,9 @@ class Arguments:
     steps: int = 20
     """Steps that are measured, after a few that compile and warm up."""
     batch_size: int = 128
+    xla: tuple[Literal["off", "on"], ...] = ("off", "on")
+    parts: tuple[int, ...] = (1,)
+    """Parts of a batch that are computed side by side, see `train.py --parts`."""
 
 
 class Clock(keras.callbacks.Callback):
@@ -101,27 +109,31 @@ def seconds_of_step(model: DDPM, data: Batches, *, xla: bool) -> float | None:
     return float(np.median(times[WARM_UP:]))
 
 
-def row(name: str, precision: str, xla: bool, steps: int, batch_size: int) -> None:
+def row(name: str, precision: str, xla: bool, parts: int, steps: int, batch_size: int) -> None:
     """Print one line of the table."""
-    model, data = build(CONFIGS[name], precision=precision, xla=xla), batches(WARM_UP + steps, batch_size)
-    fit, bare = seconds_of_fit(model, data), seconds_of_step(model, data, xla=xla)
+    claim_cores(parts)
+    with in_parts(parts):
+        model, data = build(CONFIGS[name], precision=precision, xla=xla), batches(WARM_UP + steps, batch_size)
+        fit, bare = seconds_of_fit(model, data), seconds_of_step(model, data, xla=xla)
     rates = " | ".join("–" if seconds is None else f"{batch_size / seconds:.0f}" for seconds in (bare, fit))
-    print(f"| {name} | {precision} | {'on' if xla else 'off'} | {rates} | {machine.peak_memory():.1f} |", flush=True)
+    print(
+        f"| {name} | {precision} | {'on' if xla else 'off'} | {parts} | {rates} | {machine.peak_memory():.1f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     print(f"{machine.describe()}; batches of {arguments.batch_size}")
-    print("| configuration | precision | XLA | bare step, images/s | fit, images/s | peak memory GiB |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print("| configuration | precision | XLA | parts | bare step, images/s | fit, images/s | peak memory GiB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     for name in arguments.configs:
         choose(CONFIGS, name, "configs")
-        for precision in arguments.precisions:
-            for xla in (False, True):  # each in a process of its own, whose peak is its own
-                settings = (name, precision, xla, arguments.steps, arguments.batch_size)
-                process = multiprocessing.get_context("spawn").Process(target=row, args=settings)
-                process.start()
-                process.join()
+        for precision, xla, parts in itertools.product(arguments.precisions, arguments.xla, arguments.parts):
+            settings = (name, precision, xla == "on", parts, arguments.steps, arguments.batch_size)
+            process = multiprocessing.get_context("spawn").Process(target=row, args=settings)  # its peak is its own
+            process.start()
+            process.join()
 
 
 if __name__ == "__main__":

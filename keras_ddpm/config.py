@@ -277,6 +277,9 @@ class Devices:
     """Number of processes, on one machine or several. Default: what Slurm says, or 1."""
     process: int | None = None
     """Which of the processes this is, from 0. Default: what Slurm or an indexed Job of Kubernetes says."""
+    parts: int = 1
+    """Parts of a batch that TensorFlow computes side by side, each on one CPU core. With as many as there are cores,
+    training is faster than with all cores in each operation (docs/scale.md)."""
 
     def __post_init__(self):
         if self.devices not in (None, "all") and not _at_least(self.devices, 1):
@@ -285,6 +288,8 @@ class Devices:
             raise ValueError(f"`processes` must be at least 1. Received: {self.processes!r}")
         if self.process is not None and not _at_least(self.process, 0):
             raise ValueError(f"`process` must be at least 0. Received: {self.process!r}")
+        if not _at_least(self.parts, 1):
+            raise ValueError(f"`parts` must be at least 1. Received: {self.parts!r}")
 
 
 def choose(choices, name: str, what) -> Any:

@@ -1,15 +1,34 @@
-"""How a network is called, whichever way it was made with Keras."""
+"""How a network is called, whichever way it was made with Keras, and in how many parts of a batch."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 
 import keras
+from keras import ops
 
 from keras_ddpm.types import Tensor
+
+PARTS = ContextVar("PARTS", default=1)
 
 
 def is_functional(network: keras.Model) -> bool:
     """Whether a model was made from inputs and outputs, and so takes one structure of inputs."""
     return bool(getattr(network, "inputs", None))
+
+
+@contextlib.contextmanager
+def in_parts(parts: int) -> Iterator[None]:
+    """Within it, `predict` calls a network once for each part of a batch, as equal as may be.
+
+    A network treats each image alone, so the results are the same up to rounding. The calls do not depend on each
+    other, and TensorFlow runs them, and their gradients, side by side.
+    """
+    before = PARTS.set(parts)
+    try:
+        yield
+    finally:
+        PARTS.reset(before)
 
 
 def predict(
@@ -30,6 +49,15 @@ def predict(
     Returns:
         (B, H, W, C).
     """
+    parts, B = PARTS.get(), ops.shape(x_t)[0]
+    if parts == 1:
+        return _call(network, x_t, t, condition, training)
+    rows = [slice(B * i // parts, B * (i + 1) // parts) for i in range(parts)]
+    each = [_call(network, x_t[r], t[r], {name: c[r] for name, c in condition.items()}, training) for r in rows]
+    return ops.concatenate(each, axis=0)
+
+
+def _call(network, x_t, t, condition, training):
     if is_functional(network):
         return network({"x_t": x_t, "t": t, **condition}, training=training)
     return network(x_t, t, condition, training=training)

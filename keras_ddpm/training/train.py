@@ -109,7 +109,8 @@ def _train(config, out, *, placement, init, data, validation, num_classes, resum
                 f"Received: {training.codec!r}, of {image_shape}"
             )
         placement.check(training, source.batches)
-        config = speed.settle(config, source, run=start and out, codec=codec)
+        with placement.scope():
+            config = speed.settle(config, source, run=start and out, codec=codec)
         keras.utils.set_random_seed(training.seed)
         if start is None and init is not None:
             start = presets.weights_file(init)

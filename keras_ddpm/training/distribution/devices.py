@@ -14,7 +14,9 @@ import keras
 import numpy as np
 
 from keras_ddpm.config import Devices
+from keras_ddpm.networks.call import in_parts
 from keras_ddpm.training.distribution.processes import Processes
+from keras_ddpm.training.distribution.side_by_side import claim_cores
 from keras_ddpm.training.validation import Held
 
 HOOKS = ("set_model", "on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
@@ -37,6 +39,8 @@ class Placement:
                 "Several devices need the JAX backend: set KERAS_BACKEND=jax. On TensorFlow each replica would clip "
                 f"its own gradients and draw the same noise (docs/scale.md). Received: {keras.backend.backend()!r}"
             )
+        self.parts = devices.parts
+        claim_cores(self.parts)
         self.processes = Processes(devices)
         self.parallel = _parallel(devices.devices) if several else None
         with self.processes.working():
@@ -53,8 +57,8 @@ class Placement:
         return self.parallel.num_model_replicas if self.parallel else 1
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Within it, variables are kept on all devices, and `fit` spreads its batches."""
-        return self.parallel.scope() if self.parallel else contextlib.nullcontext()
+        """Within it, variables are kept on all devices, and `fit` spreads its batches, or computes them in parts."""
+        return self.parallel.scope() if self.parallel else in_parts(self.parts)
 
     def outside(self) -> contextlib.AbstractContextManager:
         """Within it, variables are kept on one device again."""
