@@ -53,8 +53,6 @@ ABLATIONS = {
     "p_uncond_0.3": f"{MENDED_V} --p-uncond 0.3",
     "attention": f"{MENDED_V} --attention False False True True False",
     "augmentation": f"{MENDED_V} --augmentation distort",
-    "deeper": f"{MENDED_V} --depths 2 2 2 2 2",
-    "wider": f"{MENDED_V} --widths 16 32 64 128 256",
 }
 MIDDLE = f"--epochs {MIDDLE_EPOCHS} --grid-every 0"
 LONG = {
@@ -63,7 +61,7 @@ LONG = {
     "all_long": f"{MIDDLE} {MENDED}",
 }
 SHORT = {name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()}
-AGAIN = {"cosine_v": (1, 2)} | dict.fromkeys(("all_v", "attention", "augmentation", "deeper", "wider"), (1, 2, 3))
+AGAIN = {"cosine_v": (1, 2)}
 """Name -> seeds."""
 ARMS = {
     **SHORT,

@@ -72,14 +72,11 @@ def measure_all(results: study.Results, settings: dict, judge: study.Judge, opti
             results.row(f"{name} w={w:g}", arms.trained, measure, arm, options, judge, w, picture, sampling)
 
 
-def measure(
-    folder: pathlib.Path, judge: study.Judge, w: float, picture: pathlib.Path | None, sampling: dict, seed: int = 0
-) -> study.Figures:
-    """Figures of what a run draws, its parameters and how its training went; a grid goes to `picture`, if given."""
+def measure(folder: pathlib.Path, judge: study.Judge, w: float, picture: pathlib.Path, sampling: dict) -> study.Figures:
+    """Figures of what a run draws, its parameters and how its training went; a grid goes to `picture`."""
     generator = presets.load_preset(folder, **sampling)
-    images, seconds = study.draw(generator, judge.labels, w, seed=seed * judge.n)
-    if picture:
-        study.grid(picture, images, judge.labels)
+    images, seconds = study.draw(generator, judge.labels, w)
+    study.grid(picture, images, judge.labels)
     model = {"parameters": generator.network.count_params(), "seconds": seconds}
     model["terminal_alpha_bar"] = drawing.alpha_bar_end(generator.diffusion)
     return {**judge.figures(images), **model, "log": trainings.log(folder)}

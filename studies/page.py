@@ -19,6 +19,7 @@ from keras_ddpm.cli.run import run
 from keras_ddpm.files import write_text
 from studies import (
     ablations,
+    architecture,
     arms,
     attributes,
     augmentation,
@@ -56,6 +57,7 @@ OF_REPORT = {
 ALONE = {"augmentation": augmentation, "privacy": privacy}
 """Studies with a page of their own, each with a template of its name."""
 OF_FUTURE = {
+    "architecture": architecture,
     "training_ideas": training_ideas,
     "latent": latent,
     "autoguidance": autoguidance,

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from studies import answers, clip_guides, study, training_ideas
+from studies import answers, architecture, clip_guides, study, training_ideas
 from studies.answers import Answer, Contents
 from studies.comparison import TIME
 
 Cost = Callable[[Contents, str, study.Figures], float | None]
 """(results, name of an arm, one of its rows) -> what it costs, None if that is unknown."""
 ONE_TRAINING = ("schedules", "cosine v none")
-"""Three trainings, as long as those of the ablations: by how much these differ, one training of an ablation may."""
+"""Three trainings, as long as those of the other schedules: by how much these differ, one training of those may."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +75,15 @@ def default_guidance(results: Contents) -> str:
     return f"classifier-free in the interval w={results['autoguidance']['settings']['sampling']['w']:g}"
 
 
-def weights(results: Contents, name: str, row: study.Figures) -> float:
-    """Parameters of the network."""
-    return row["parameters"]
-
-
 def plain_epochs(results: Contents, name: str, row: study.Figures) -> float:
     """Epochs of plain training that take as long as an arm's."""
     (arm,) = [arm for arm in training_ideas.ARMS if name.startswith(f"{arm} ")]
     return training_ideas.plain_epochs(arm)
+
+
+def base_epochs(results: Contents, name: str, row: study.Figures) -> float:
+    """Epochs of the network with attention that take as long as an arm's."""
+    return architecture.base_epochs(name.partition(" ")[0])
 
 
 def operations(results: Contents, name: str, row: study.Figures) -> float:
@@ -98,8 +98,7 @@ def milliseconds(results: Contents, name: str, row: study.Figures) -> float:
     return 1000 * float(np.mean([row["seconds"] for row in rows])) / content["settings"]["n"]
 
 
-NAMES = {"all_v": "the base", "attention": "self-attention", "augmentation": "distorted"}
-ABLATION: dict[str, Any] = {"study": "ablations", "cost": weights, "unit": "weights", "like": ONE_TRAINING}
+ARCHITECTURE: dict[str, Any] = {"study": "architecture", "cost": base_epochs, "unit": "epochs"}
 IDEA: dict[str, Any] = {"study": "training_ideas", "cost": plain_epochs, "unit": "epochs"}
 CLIP: dict[str, Any] = {"study": "clip_guides", "cost": milliseconds, "unit": TIME}
 
@@ -113,13 +112,6 @@ def _idea(*names):
     }
 
 
-def _ablation(*names, base="all_v", **called):
-    """The arms and pairs of ablations at w = 3: each beside the base."""
-    arms = tuple(f"{name} w=3" for name in (base, *names))
-    labels = {f"{name} w=3": (NAMES | called).get(name, name) for name in (base, *names)}
-    return ABLATION | {"arms": arms, "pairs": tuple((arm, arms[0]) for arm in arms[1:]), "labels": labels}
-
-
 def _clip(arm, *others, beside="no guide"):
     """The arms and pairs of a use of CLIP: one beside what costs as much without CLIP, and all beside no guide."""
     arms = tuple(dict.fromkeys(("no guide", beside, arm, *others)))
@@ -128,6 +120,17 @@ def _clip(arm, *others, beside="no guide"):
 
 
 BEST = f"best of {clip_guides.CANDIDATES} by"
+BUILT = {"attention own": "the base", "deeper own": "deeper", "wider own": "wider", "distorted own": "distorted"}
+"""Arm -> what it is called as an architecture."""
+BOUNDED = {
+    "attention w=3": "clipped, w = 3",
+    "attention w=3 unclipped": "unclipped, w = 3",
+    "attention w=3 dynamic": "dynamic, w = 3",
+    "attention own": "clipped, own w",
+    "attention unclipped": "unclipped, own w",
+    "attention dynamic": "dynamic, own w",
+}
+"""Arm -> what it is called as a way to bound the estimate."""
 SCHEDULES = ("linear", "scaled_linear", "cosine", "zero_terminal_snr")
 LATENT_ARMS = {
     "mnist": ("pixel", "patch4", "latent", "reconstructions", "real"),
@@ -142,16 +145,45 @@ PROPOSALS: dict[str, Proposal] = {
         (("ddim 50", "ddpm 1000"), ("ddim 100", "ddpm 1000"), ("ddim 20", "ddpm 1000"), ("ddim 20", "ddpm 20")),
         like=("steps", "ddpm 20"),
     ),
-    "dynamic": Proposal("Dynamic thresholding", "dynamic thresholding of the estimate", **_ablation("dynamic")),
-    "clamping": Proposal("Clamping", "clamping the estimate", **_ablation("all_v", base="unclipped", all_v="clipped")),
+    "dynamic": Proposal(
+        "Dynamic thresholding",
+        "dynamic thresholding of the estimate",
+        arms=("attention w=3", "attention w=3 dynamic", "attention own", "attention dynamic"),
+        pairs=(("attention w=3 dynamic", "attention w=3"), ("attention dynamic", "attention own")),
+        labels=BOUNDED,
+        **ARCHITECTURE,
+    ),
+    "clamping": Proposal(
+        "Clamping",
+        "clamping the estimate",
+        arms=("attention w=3 unclipped", "attention w=3", "attention unclipped", "attention own"),
+        pairs=(("attention w=3", "attention w=3 unclipped"), ("attention own", "attention unclipped")),
+        labels=BOUNDED,
+        **ARCHITECTURE,
+    ),
     "attention": Proposal(
         "Self-attention",
         "self-attention after the second and third down-sampling, and where the decoder mirrors them",
-        **_ablation("attention"),
+        arms=("plain own", "attention own"),
+        pairs=(("attention own", "plain own"),),
+        labels={"plain own": "no attention", "attention own": "self-attention"},
+        **ARCHITECTURE,
     ),
-    "size": Proposal("Depth and width", "a deeper and a wider network", **_ablation("deeper", "wider")),
+    "size": Proposal(
+        "Depth and width",
+        "a deeper and a wider network",
+        arms=("attention own", "deeper own", "wider own"),
+        pairs=(("deeper own", "attention own"), ("wider own", "attention own")),
+        labels=BUILT,
+        **ARCHITECTURE,
+    ),
     "distortion": Proposal(
-        "Distorted images", "augmentation: small rotations and distortions", **_ablation("augmentation")
+        "Distorted images",
+        "augmentation: small rotations and distortions",
+        arms=("attention own", "distorted own"),
+        pairs=(("distorted own", "attention own"),),
+        labels=BUILT,
+        **ARCHITECTURE,
     ),
     "curriculum": Proposal(
         "A curriculum over the noise levels",

@@ -6,7 +6,17 @@ import re
 import numpy as np
 import pytest
 
-from studies import attributes, autoguidance, clip_guides, future_work, latent, page, study, training_ideas
+from studies import (
+    architecture,
+    attributes,
+    autoguidance,
+    clip_guides,
+    future_work,
+    latent,
+    page,
+    study,
+    training_ideas,
+)
 from studies.answers import NOT_YET
 from studies.proposals import PROPOSALS
 
@@ -36,6 +46,7 @@ def recorded(results, seeds=range(study.SEEDS), **changes):
     made = copy.deepcopy(results)
     ideas = [f"{name} {drawn}" for name in training_ideas.ARMS for drawn in training_ideas.DRAWN]
     made["training_ideas"]["rows"] = rows(*ideas)
+    made["architecture"]["rows"] = rows(*(f"{arm} {how}" for arm, ways in architecture.DRAWN.items() for how in ways))
     where = ("everywhere", "in the interval")
     guided = [f"{kind} {w}" for kind in ("classifier-free", "autoguidance") for w in where]
     made["autoguidance"]["rows"] = rows("none w=1", calls=20.0) | rows(
@@ -89,15 +100,14 @@ def test_arms_that_a_proposal_names_are_rows_of_its_study(results):
     made = recorded(results)
     for proposal in PROPOSALS.values():
         there = future_work.groups(made[proposal.study]["rows"]) if proposal.arms else {}
-        absent = [arm for arm in proposal.arms if not future_work.matching(there, arm)]
-        assert not [arm for arm in absent if arm.removesuffix(" w=3") not in page.ablations.PROPOSED], absent
+        assert not [arm for arm in proposal.arms if not future_work.matching(there, arm)]
         assert all(set(pair) <= {*proposal.arms, *_narrower(proposal)} for pair in proposal.pairs)
 
 
 def test_a_study_that_is_recorded_measures_all_pairs_of_its_proposals(results):
     """So a row that gets another name is noticed."""
     for key, proposal in PROPOSALS.items():
-        if proposal.pairs and key != "size" and results[proposal.study]["rows"]:
+        if proposal.pairs and results[proposal.study]["rows"]:
             assert len(future_work.comparisons(results, proposal)) == len(proposal.pairs), key
 
 
@@ -121,8 +131,7 @@ def test_a_study_without_rows_is_not_measured_yet(results):
 def test_the_page_fills_in_as_rows_come(results, seeds):
     made = recorded(results, seeds)
     text = page.render_future(made)
-    waiting = [title for title in future_work.missing(made) if title != PROPOSALS["size"].title]
-    assert not waiting
+    assert not future_work.missing(made)
     for arm in ("perceptual 5 steps", "canvas_mnist latent", "guide scale=10", "autoguidance in the interval w=2"):
         assert re.search(rf"^\| {re.escape(arm)} \| {len(seeds)} \|", text, re.MULTILINE), arm
     assert "latent, compared with mnist pixel: " in text and "for an image" in text
