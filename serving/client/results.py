@@ -43,6 +43,11 @@ class Drawn(NamedTuple):
     images: np.ndarray  # uint8 (N, H, W), or (N, H, W, 3) in colour
     seeds: np.ndarray  # int64 (N,)
 
+    @classmethod
+    def of(cls, images: np.ndarray, seeds: np.ndarray) -> "Drawn":
+        """From images (N, H, W, C); the axis of a single channel goes."""
+        return cls(images[..., 0] if images.shape[-1] == 1 else images, seeds)
+
     def pil(self) -> "list[Image.Image]":
         """The N images of Pillow."""
         from PIL import Image
