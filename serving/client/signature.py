@@ -6,8 +6,8 @@ TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,10 +35,12 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None
 
     @classmethod
-    def from_tensorflow(cls, dtype: str, sizes: Iterable | None) -> "TensorSpec":
-        """From TensorFlow's name of a dtype, and sizes with -1 for a free one (None for an unknown rank)."""
-        shape = None if sizes is None else tuple(None if int(size) < 0 else int(size) for size in sizes)
-        return cls(dtype_name(dtype), shape)
+    def from_json(cls, info: Mapping[str, Any]) -> "TensorSpec":
+        """From a TensorInfo as JSON: TensorFlow's name of a dtype, and sizes with -1 for a free one."""
+        told = info.get("tensor_shape", {})
+        sizes = [int(dim["size"]) for dim in told.get("dim", [])]
+        shape = None if told.get("unknown_rank") else tuple(None if size < 0 else size for size in sizes)
+        return cls(dtype_name(info["dtype"]), shape)
 
     def __str__(self) -> str:
         if self.shape is None:
@@ -118,6 +120,12 @@ class Signature:
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
+
+    @classmethod
+    def from_json(cls, definition: Mapping[str, Any]) -> "Signature":
+        """From a SignatureDef as JSON."""
+        sides = (definition["inputs"], definition["outputs"])
+        return cls(*({name: TensorSpec.from_json(info) for name, info in side.items()} for side in sides))
 
     def __str__(self) -> str:
         return f"{_listed(self.inputs)} -> {_listed(self.outputs)}"

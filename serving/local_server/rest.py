@@ -138,8 +138,8 @@ def _json(content):
 
 
 def _message(message):
-    return json.loads(
-        json_format.MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
 
 
