@@ -52,9 +52,6 @@ GRPC_OPTIONS = {
 class LocalServer:
     """A server in the running event loop: `async with LocalServer(options) as server: ...`.
 
-    Args:
-        options: Options.
-
     Raises:
         ValueError: if an option is out of range; on entering, if a port is taken, TLS is wrong, or no version loads
             within `options.wait` seconds.
@@ -212,13 +209,7 @@ def _log_once_when_full():
 
 @contextlib.contextmanager
 def running(options: Options) -> Iterator[LocalServer]:
-    """A local server in a thread of its own, for tests and notebooks.
-
-    Args:
-        options: Options.
-
-    Yields:
-        LocalServer, for its `port` and `rest_api_port`.
+    """A local server in a thread of its own, for tests and notebooks; it says its `port` and `rest_api_port`.
 
     Raises:
         ValueError: see LocalServer.

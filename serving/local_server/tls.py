@@ -45,9 +45,6 @@ def read_config(path: str | os.PathLike) -> Message:
     Args:
         path: Text proto of SSLConfig.
 
-    Returns:
-        The message.
-
     Raises:
         ValueError: naming the file and what is wrong with it.
         OSError: if it cannot be read.
