@@ -121,6 +121,10 @@ def test_the_page_asks_this_model_and_nobody_else(local):
     (PREDICT, {"inputs": {**COLUMNS, "digit": [1, 10]}}, 400, "`digit` must be in 0..9"),
     (PREDICT, {"inputs": {**COLUMNS, "w": [1, float("nan")]}}, 400, "`w` must be finite"),
     (PREDICT, {"inputs": {**COLUMNS, "w": [1, 1e300]}}, 400, "`w` must be finite"),
+    (PREDICT, {"inputs": {**COLUMNS, "w": [1, 2**200]}}, 400, "`w` must be finite"),
+    (PREDICT, {"inputs": {**COLUMNS, "w": [1, 10**400]}}, 400, "`w` must be of type float"),
+    # 4 TB, if each string took as much memory as the longest:
+    (PREDICT, {"inputs": {**COLUMNS, "digit": ["x" * 10**6, *[""] * 10**6]}}, 400, "`digit` must be of type int32"),
     (PREDICT, {"inputs": {"digit": [], "w": [], "seed": []}}, 400, "`digit` must hold at least one"),
 ])  # fmt: skip
 def test_errors_say_what_is_wrong(local, path, body, status, message):
