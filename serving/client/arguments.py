@@ -25,24 +25,18 @@ def integers(name: str, value: ArrayLike, largest: int = MAX_SEED) -> np.ndarray
         InvalidRequest: naming the first value that is wrong.
     """
     expected = f"in 0..{'2^63 - 1' if largest == MAX_SEED else largest}, an integer"
-    array = _array(name, value, expected)
-    wrong = array if array.dtype.kind not in "iu" else array[(array < 0) | (array > largest)]
-    if wrong.size:
-        raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
-    return array.astype("int64")
+    return _numbers(name, value, expected, "iu", lambda array: (array >= 0) & (array <= largest)).astype("int64")
 
 
 def guidance(value: ArrayLike) -> np.ndarray:
     """A float32 array of finite numbers.
 
     Raises:
-        InvalidRequest: for anything else.
+        InvalidRequest: naming the first value that is wrong.
     """
-    array = _array("w", value, "finite numbers")
     with np.errstate(over="ignore"):
-        if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array.astype("float32"))):
-            raise invalid("w", "finite numbers", value)
-    return array.astype("float32")
+        finite = _numbers("w", value, "finite numbers", "iuf", lambda array: np.isfinite(array.astype("float32")))
+    return finite.astype("float32")
 
 
 def attributes(given: Mapping[str, ArrayLike | None], ranges: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
@@ -134,12 +128,17 @@ def fresh_seeds(count: int) -> np.ndarray:
 def _in_range(name, value, low, high):
     if value is None:
         return np.full((), np.nan, "float32")
-    expected = f"in {low:g}..{high:g}"
+    numbers = _numbers(name, value, f"in {low:g}..{high:g}", "iuf", lambda array: (array >= low) & (array <= high))
+    return numbers.astype("float32")
+
+
+def _numbers(name, value, expected, kinds, right):
+    """An array of NumPy's `kinds`, in which all numbers are `right`."""
     array = _array(name, value, expected)
-    wrong = array if array.dtype.kind not in "iuf" else array[~((array >= low) & (array <= high))]
+    wrong = array[~right(array)] if array.dtype.kind in kinds else array
     if wrong.size:
         raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
-    return array.astype("float32")
+    return array
 
 
 def _lead(array, shape):
