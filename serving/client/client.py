@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, restoring
+from .chunks import in_chunks
 from .deadline import Deadline, default_seconds
 from .errors import invalid
 from .model_spec import ModelSpec, VersionStatus
@@ -296,10 +297,15 @@ class Client:
         return outputs, np.array(inputs["seed"])
 
     def _predict_rows(self, signature, inputs, model, end, *, steps):
-        rows = len(next(iter(inputs.values())))
-        end = end or Deadline(default_seconds(rows, steps))
-        outputs = output_specs(signature, model)
-        return self._model.predict_rows(signature, inputs, end, outputs=outputs, max_batch=model["max_batch"])
+        """Outputs for any number of rows, in requests of as many as the model takes."""
+        remote, outputs = self._model, output_specs(signature, model)
+        end = end or Deadline(default_seconds(len(next(iter(inputs.values()))), steps))
+
+        def ask(chunk):
+            rows = len(next(iter(chunk.values())))
+            return remote.predict(signature, chunk, end, outputs=outputs, rows=rows)
+
+        return in_chunks(ask, inputs, model["max_batch"], remote.chunks)
 
     def _metadata(self, seconds):
         """The metadata, and the deadline of the call that needs it; None if it depends on the work to do."""
