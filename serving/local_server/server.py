@@ -34,9 +34,7 @@ logger = logging.getLogger(__name__)
 
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
 EVERYWHERE = ("0.0.0.0", "::")
-CONNECTION_AGE = (
-    3600.0  # seconds after which a gRPC connection is closed as soon as its calls are done, or as long again
-)
+CONNECTION_AGE = 3600.0  # seconds until a gRPC connection is closed, once its calls are done or as long again
 GRPC_OPTIONS = {
     "grpc.max_send_message_length": MAX_RESPONSE,
     "grpc.max_receive_message_length": MAX_REQUEST,
@@ -109,7 +107,7 @@ class LocalServer:
     async def _start(self):
         options = self._options
         asyncio.get_running_loop().set_exception_handler(_log_once_when_full())
-        config = None if options.ssl_config_file is None else _read_tls(options.ssl_config_file)
+        config = None if options.ssl_config_file is None else tls.read_config(options.ssl_config_file)
         context = None if config is None else tls.ssl_context(config)
         self._grpc = grpc.aio.server(options=list(GRPC_OPTIONS.items()))
         self._grpc.add_generic_rpc_handlers([self._services])
@@ -182,13 +180,6 @@ def _listen(host, port):
         return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
     family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(found[:2], family=family)
-
-
-def _read_tls(path):
-    try:
-        return tls.read_config(path)
-    except OSError as error:
-        raise ValueError(f"`ssl_config_file` must be a file that can be read: {error}") from error
 
 
 def _log_once_when_full():
