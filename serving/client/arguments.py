@@ -14,12 +14,7 @@ MAX_SEED = 2**63 - 1
 
 
 def integers(name: str, value: ArrayLike, largest: int = MAX_SEED) -> np.ndarray:
-    """An int64 array of integers in 0 ... largest.
-
-    Args:
-        name: For the error.
-        value: int or array of ints.
-        largest: The greatest allowed.
+    """An int64 array of integers in 0 ... largest, an argument of that name.
 
     Raises:
         InvalidRequest: naming the first value that is wrong.
@@ -57,10 +52,7 @@ def attributes(given: Mapping[str, ArrayLike | None], ranges: Mapping[str, Seque
 
 
 def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
-    """Broadcast arrays to one row for each image.
-
-    Returns:
-        Number of rows N, and a dict of arrays (N,); scalars make one row.
+    """Broadcast arrays to one row for each image: the number of rows N, and arrays (N,); scalars make one row.
 
     Raises:
         InvalidRequest: if the shapes do not fit, or have more than one axis.
@@ -77,12 +69,7 @@ def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
 
 
 def pictures(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    """One image or several, uint8 (*shape) or (N, *shape); a last axis of 1 may be left out.
-
-    Args:
-        name: For the error.
-        value: Anything like an array.
-        shape: Of one image, (H, W, C).
+    """One image of shape (H, W, C) or several, uint8 (*shape) or (N, *shape); a last axis of 1 may be left out.
 
     Raises:
         InvalidRequest: for another type or shape.
@@ -98,10 +85,6 @@ def pictures(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
 
 def missing(value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """A mask: uint8 (H, W) or (N, H, W), 1 where a pixel is missing; made of bool, of 0 and 1, or of 0 and 255.
-
-    Args:
-        value: Anything like an array.
-        shape: Of one mask, (H, W).
 
     Raises:
         InvalidRequest: for another shape or other values, or if all or nothing is missing.

@@ -81,12 +81,10 @@ class RemoteModel:
         outputs: dict[str, TensorSpec] | None = None,
         rows: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Send one request, tried until it succeeds.
+        """Send one request to a signature, tried until it succeeds.
 
         Args:
-            name: The signature.
-            inputs: dict of name -> anything like an array.
-            deadline: Of all tries.
+            name, inputs, deadline: Of the request, and of all its tries.
             outputs: What must come back; None: what the signature says.
             rows: Rows that each output must have; None for any number.
 

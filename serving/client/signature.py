@@ -77,13 +77,7 @@ class TensorSpec:
         return np.array(encoded, dtype=object).reshape(array.shape)
 
     def check_output(self, name: str, dtype: str, shape: tuple[int, ...], *, rows: int | None) -> None:
-        """Refuse an output that is not what the signature gives.
-
-        Args:
-            name: For the error.
-            dtype: NumPy's name, or "string".
-            shape: Its shape.
-            rows: Number of rows that were asked for; None for any.
+        """Refuse an output that is not what the signature gives, or has not the rows that were asked for.
 
         Raises:
             ServingError: if the dtype or the shape is another one.
@@ -111,12 +105,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """One function of the model.
-
-    Args:
-        inputs: dict of name -> `TensorSpec`.
-        outputs: dict of name -> `TensorSpec`.
-    """
+    """One function of the model: its inputs and outputs by name."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
@@ -135,11 +124,7 @@ class Signature:
         return _listed(self.inputs)
 
     def convert(self, name: str, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-        """Inputs as arrays of the right dtypes and shapes.
-
-        Args:
-            name: Name of the signature, for the errors.
-            inputs: dict of name -> anything like an array.
+        """Inputs of the signature of that name as arrays of the right dtypes and shapes.
 
         Raises:
             InvalidRequest: naming the input that is missing, unknown or wrong.
