@@ -44,7 +44,7 @@ def check_spec(request: Message) -> model_pb2.ModelSpec:
 
 
 def find_signature(signatures: Signatures, name: str) -> tuple[str, SignatureDef]:
-    """The signature of a name, "" for the default one, with its name.
+    """Name and signature for the name that a request has, "" for the default one.
 
     Raises:
         StatusError: if there is none, or if it is not one for Predict.

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
 EVERYWHERE = ("0.0.0.0", "::")
-CONNECTION_AGE = 3600.0  # seconds until a gRPC connection is closed, once its calls are done or as long again
+CONNECTION_AGE = 3600.0  # seconds; then a gRPC connection ends with its calls, or after as long again
 GRPC_OPTIONS = {
     "grpc.max_send_message_length": MAX_RESPONSE,
     "grpc.max_receive_message_length": MAX_REQUEST,
