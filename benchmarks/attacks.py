@@ -85,18 +85,7 @@ class Outcome:
 
 
 def watched(name, target, truth, scale, attack=None):
-    """Attack once, and look at what is left.
-
-    Args:
-        name: Name in ATTACKS.
-        target: Target.
-        truth: Truth.
-        scale: Scale.
-        attack: Function instead of the one of that name.
-
-    Returns:
-        Outcome.
-    """
+    """Attack once, by the name of the attack or with a function in its place, and look at what is left: Outcome."""
     tally, honest = Tally(), Tally()
     _check_references(target, truth, tally)
     before, raised = target.usage(), len(target.raised())
@@ -129,10 +118,8 @@ def _honest_clients(target, truth, tally, *, crowded):
         i = 0
         while not i or not stop.wait(HONEST_PAUSE):  # once at least
             i += 1
-            reply = tally.count(wire.predict(truth.requests[i % len(truth.requests)]))
-            if reply.fine:
-                tally.compare(reply, truth.images[i % len(truth.requests)])
-            elif not (crowded and reply.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429")):
+            reply = truth.ask(wire, tally, i)
+            if not (reply.fine or (crowded and reply.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429"))):
                 tally.fault(f"an honest client got {reply.code}: {reply.text[:200]}")
         wire.close()
 
@@ -186,11 +173,7 @@ class Arguments:
 
 
 def main():
-    """Attack, print the table.
-
-    Returns:
-        Exit status: 1 if something did not survive.
-    """
+    """Attack, and print the table; exit status 1 if something did not survive."""
     arguments = tyro.cli(Arguments, description=__doc__)
     names = arguments.only.split(",")
     if unknown := set(names) - set(ATTACKS):

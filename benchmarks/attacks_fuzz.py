@@ -128,14 +128,7 @@ def rest_request(random):
 
 
 def check_right(truth, tally, reply, *, message=None, body=None, path=None, **_):
-    """A predict request that was answered must be one that can be read, and the reply the model's.
-
-    Args:
-        truth: attacks_target.Truth.
-        tally: Tally.
-        reply: Reply to it.
-        message, body, path: What was sent.
-    """
+    """A predict request that was answered must be one that can be read, and the reply the model's."""
     if path not in (None, PREDICT, REST_PREDICT):
         return
     try:

@@ -102,10 +102,8 @@ def _ask_on(target, truth, tally, i, stop, answered):
     wires = GrpcWire(target.port), RestWire(target.rest_port)
     while not stop.is_set():
         i += 1
-        reply = tally.count(wires[i % 2].predict(truth.requests[i % len(truth.requests)]))
-        if reply.fine:
-            tally.compare(reply, truth.images[i % len(truth.requests)])
-        else:
+        reply = truth.ask(wires[i % 2], tally, i)
+        if not reply.fine:
             tally.fault(f"a request failed during a reload: {reply.code} {reply.text[:200]}")
         answered.append(reply.code)
         time.sleep(STEADY_PAUSE)

@@ -14,35 +14,24 @@ MAX_SEED = 2**63 - 1
 
 
 def integers(name: str, value: ArrayLike, largest: int = MAX_SEED) -> np.ndarray:
-    """An int64 array of integers in 0 ... largest.
-
-    Args:
-        name: For the error.
-        value: int or array of ints.
-        largest: The greatest allowed.
+    """An int64 array of integers in 0 ... largest, an argument of that name.
 
     Raises:
         InvalidRequest: naming the first value that is wrong.
     """
     expected = f"in 0..{'2^63 - 1' if largest == MAX_SEED else largest}, an integer"
-    array = _array(name, value, expected)
-    wrong = array if array.dtype.kind not in "iu" else array[(array < 0) | (array > largest)]
-    if wrong.size:
-        raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
-    return array.astype("int64")
+    return _numbers(name, value, expected, "iu", lambda array: (array >= 0) & (array <= largest)).astype("int64")
 
 
 def guidance(value: ArrayLike) -> np.ndarray:
     """A float32 array of finite numbers.
 
     Raises:
-        InvalidRequest: for anything else.
+        InvalidRequest: naming the first value that is wrong.
     """
-    array = _array("w", value, "finite numbers")
     with np.errstate(over="ignore"):
-        if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array.astype("float32"))):
-            raise invalid("w", "finite numbers", value)
-    return array.astype("float32")
+        finite = _numbers("w", value, "finite numbers", "iuf", lambda array: np.isfinite(array.astype("float32")))
+    return finite.astype("float32")
 
 
 def attributes(given: Mapping[str, ArrayLike | None], ranges: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
@@ -63,10 +52,7 @@ def attributes(given: Mapping[str, ArrayLike | None], ranges: Mapping[str, Seque
 
 
 def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
-    """Broadcast arrays to one row for each image.
-
-    Returns:
-        Number of rows N, and a dict of arrays (N,); scalars make one row.
+    """Broadcast arrays to one row for each image: the number of rows N, and arrays (N,); scalars make one row.
 
     Raises:
         InvalidRequest: if the shapes do not fit, or have more than one axis.
@@ -83,12 +69,7 @@ def rows(**arrays: np.ndarray) -> tuple[int, dict[str, np.ndarray]]:
 
 
 def pictures(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    """One image or several, uint8 (*shape) or (N, *shape); a last axis of 1 may be left out.
-
-    Args:
-        name: For the error.
-        value: Anything like an array.
-        shape: Of one image, (H, W, C).
+    """One image of shape (H, W, C) or several, uint8 (*shape) or (N, *shape); a last axis of 1 may be left out.
 
     Raises:
         InvalidRequest: for another type or shape.
@@ -104,10 +85,6 @@ def pictures(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
 
 def missing(value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """A mask: uint8 (H, W) or (N, H, W), 1 where a pixel is missing; made of bool, of 0 and 1, or of 0 and 255.
-
-    Args:
-        value: Anything like an array.
-        shape: Of one mask, (H, W).
 
     Raises:
         InvalidRequest: for another shape or other values, or if all or nothing is missing.
@@ -134,12 +111,17 @@ def fresh_seeds(count: int) -> np.ndarray:
 def _in_range(name, value, low, high):
     if value is None:
         return np.full((), np.nan, "float32")
-    expected = f"in {low:g}..{high:g}"
+    numbers = _numbers(name, value, f"in {low:g}..{high:g}", "iuf", lambda array: (array >= low) & (array <= high))
+    return numbers.astype("float32")
+
+
+def _numbers(name, value, expected, kinds, right):
+    """An array of NumPy's `kinds`, in which all numbers are `right`."""
     array = _array(name, value, expected)
-    wrong = array if array.dtype.kind not in "iuf" else array[~((array >= low) & (array <= high))]
+    wrong = array[~right(array)] if array.dtype.kind in kinds else array
     if wrong.size:
         raise invalid(name, expected, wrong.reshape(-1)[0].item() if array.dtype != object else value)
-    return array.astype("float32")
+    return array
 
 
 def _lead(array, shape):

@@ -7,20 +7,11 @@ import numpy as np
 
 from .errors import client_closed, reading_response
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]  # by name, all of as many rows
 
 
 def in_chunks(ask: Callable[[Arrays], Arrays], inputs: Arrays, size: int, pool: concurrent.futures.Executor) -> Arrays:
-    """Ask for any number of rows.
-
-    Args:
-        ask: Called with a chunk of the inputs; returns a dict of name -> array with as many rows.
-        inputs: dict of name -> array, all of N rows.
-        size: Largest number of rows in a chunk.
-        pool: Executor in which the chunks are sent.
-
-    Returns:
-        dict of name -> array of N rows.
+    """Ask for any number of rows, in chunks of at most `size` rows that are sent from a pool.
 
     Raises:
         Exception: what the first chunk that fails raises; chunks not yet sent are not sent then.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, restoring
+from .chunks import in_chunks
 from .deadline import Deadline, default_seconds
 from .errors import invalid
 from .model_spec import ModelSpec, VersionStatus
@@ -102,54 +103,25 @@ class Client:
             InvalidRequest: for a wrong digit, w, seed or attribute, before anything is drawn.
             ServingError: one of its other classes, if no answer comes.
         """
-        outputs, seeds = self._draw("sample", digit, w, seed, deadline, attributes)
-        images = outputs["image"]
-        return Drawn(images[..., 0] if images.shape[-1] == 1 else images, seeds)
+        outputs, seeds = self._draw("sample", digit, w, seed=seed, deadline=deadline, **attributes)
+        return Drawn.of(outputs["image"], seeds)
 
-    def sample_png(
-        self,
-        digit: ArrayLike,
-        w: Numbers = None,
-        *,
-        seed: Numbers = None,
-        deadline: Seconds = None,
-        **attributes: Numbers,
-    ) -> Encoded:
-        """Draw images of digits as PNG files.
-
-        Args:
-            digit, w, seed, deadline, **attributes: See `sample`.
+    def sample_png(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> Encoded:
+        """Draw images of digits as PNG files; takes and raises what `sample` does.
 
         Returns:
             `Encoded`: list of N bytes, and seeds int64 (N,).
-
-        Raises:
-            ServingError: see `sample`.
         """
-        outputs, seeds = self._draw("sample_png", digit, w, seed, deadline, attributes)
+        outputs, seeds = self._draw("sample_png", digit, w, **options)
         return Encoded(list(outputs["image_bytes"]), seeds)
 
-    def trajectory(
-        self,
-        digit: ArrayLike,
-        w: Numbers = None,
-        *,
-        seed: Numbers = None,
-        deadline: Seconds = None,
-        **attributes: Numbers,
-    ) -> Trajectory:
-        """Draw images of digits, with some of the states on the way.
-
-        Args:
-            digit, w, seed, deadline, **attributes: See `sample`.
+    def trajectory(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> Trajectory:
+        """Draw images of digits, with some of the states on the way; takes and raises what `sample` does.
 
         Returns:
             `Trajectory`: x_t float32 (N, K, H, W, C), t int32 (N, K) and seeds int64 (N,).
-
-        Raises:
-            ServingError: see `sample`.
         """
-        outputs, seeds = self._draw("trajectory", digit, w, seed, deadline, attributes)
+        outputs, seeds = self._draw("trajectory", digit, w, **options)
         return Trajectory(outputs["x_t"], outputs["t"], seeds)
 
     def restore(
@@ -182,7 +154,7 @@ class Client:
         model, end = self._metadata(deadline)
         calls, inputs = restoring.calls(model), restoring.inputs(image, mask, digit, w, seed, model=model)
         images = self._predict_rows("restore", inputs, model, end, steps=calls)["image"]
-        return Drawn(images[..., 0] if images.shape[-1] == 1 else images, np.array(inputs["seed"]))
+        return Drawn.of(images, np.array(inputs["seed"]))
 
     def denoise(
         self,
@@ -245,19 +217,10 @@ class Client:
         end = self._deadline(deadline) or Deadline(default_seconds(max(rows, 1), UNKNOWN_STEPS))
         return self._model.predict(signature, inputs, end)
 
-    def submit(
-        self,
-        digit: ArrayLike,
-        w: Numbers = None,
-        *,
-        seed: Numbers = None,
-        deadline: Seconds = None,
-        **attributes: Numbers,
-    ) -> "concurrent.futures.Future[Drawn]":
+    def submit(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> "concurrent.futures.Future[Drawn]":
         """`sample` in a thread of its own; in a coroutine, `await asyncio.wrap_future(client.submit(7))`.
 
-        Args:
-            digit, w, seed, deadline, **attributes: See `sample`.
+        It takes what `sample` does.
 
         Returns:
             A future; errors come from its `result()`. Sixteen run at once, and the deadline of each counts from its
@@ -268,7 +231,7 @@ class Client:
         """
         model = self._model
         model.check_open()
-        return model.calls.submit(self.sample, digit, w, seed=seed, deadline=deadline, **attributes)
+        return model.calls.submit(self.sample, digit, w, **options)
 
     def metadata(self, *, deadline: Seconds = None) -> dict[str, Any]:
         """What the model says about itself: sampler, steps, w, num_classes, attributes, max_batch and more."""
@@ -319,7 +282,7 @@ class Client:
             self._of_process = self._of_process.after_fork()
         return self._of_process
 
-    def _draw(self, signature, digit, w, seed, deadline, attributes):
+    def _draw(self, signature, digit, w, /, *, seed=None, deadline=None, **attributes):
         """Outputs of a signature that draws, and the seeds."""
         digit = arguments.integers("digit", digit)
         w = None if w is None else arguments.guidance(w)
@@ -334,10 +297,15 @@ class Client:
         return outputs, np.array(inputs["seed"])
 
     def _predict_rows(self, signature, inputs, model, end, *, steps):
-        rows = len(next(iter(inputs.values())))
-        end = end or Deadline(default_seconds(rows, steps))
-        outputs = output_specs(signature, model)
-        return self._model.predict_rows(signature, inputs, end, outputs=outputs, max_batch=model["max_batch"])
+        """Outputs for any number of rows, in requests of as many as the model takes."""
+        remote, outputs = self._model, output_specs(signature, model)
+        end = end or Deadline(default_seconds(len(next(iter(inputs.values()))), steps))
+
+        def ask(chunk):
+            rows = len(next(iter(chunk.values())))
+            return remote.predict(signature, chunk, end, outputs=outputs, rows=rows)
+
+        return in_chunks(ask, inputs, model["max_batch"], remote.chunks)
 
     def _metadata(self, seconds):
         """The metadata, and the deadline of the call that needs it; None if it depends on the work to do."""

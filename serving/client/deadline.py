@@ -60,16 +60,7 @@ def default_seconds(rows: int, steps: int) -> float:
 def with_retries(
     call: Callable[[float], Result], deadline: Deadline, retries: int, *, sleep: Callable[[float], None] = time.sleep
 ) -> Result:
-    """Call until it succeeds.
-
-    Args:
-        call: Called with the seconds left.
-        deadline: Of all tries and the waits between them.
-        retries: Tries after the first one.
-        sleep: Called with seconds.
-
-    Returns:
-        What the call returns.
+    """Call, with the seconds left, until it succeeds; the deadline is that of all tries and the waits between them.
 
     Raises:
         ServingError: the first one that another try cannot help, or that of the last try.

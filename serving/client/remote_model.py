@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import errors
-from .chunks import in_chunks
 from .deadline import Deadline, with_retries
 from .errors import DeadlineExceeded, InvalidRequest, NotFound, Overloaded, Unavailable
 from .model_spec import AVAILABLE, ModelSpec, VersionStatus
@@ -82,12 +81,10 @@ class RemoteModel:
         outputs: dict[str, TensorSpec] | None = None,
         rows: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Send one request, tried until it succeeds.
+        """Send one request to a signature, tried until it succeeds.
 
         Args:
-            name: The signature.
-            inputs: dict of name -> anything like an array.
-            deadline: Of all tries.
+            name, inputs, deadline: Of the request, and of all its tries.
             outputs: What must come back; None: what the signature says.
             rows: Rows that each output must have; None for any number.
 
@@ -107,23 +104,6 @@ class RemoteModel:
         except InvalidRequest as error:
             self._known = {}
             raise type(error)(f"{error}. `{name}` wants {signature.wants()}", code=error.code) from error
-
-    def predict_rows(
-        self,
-        name: str,
-        inputs: dict[str, np.ndarray],
-        deadline: Deadline,
-        *,
-        outputs: dict[str, TensorSpec],
-        max_batch: int,
-    ) -> dict[str, np.ndarray]:
-        """`predict` for any number of rows, in requests of at most `max_batch`; each output has as many rows."""
-
-        def ask(chunk):
-            rows = len(next(iter(chunk.values())))
-            return self.predict(name, chunk, deadline, outputs=outputs, rows=rows)
-
-        return in_chunks(ask, inputs, max_batch, self.chunks)
 
     def status(self, deadline: Deadline) -> list[VersionStatus]:
         """The states of the versions."""

@@ -21,11 +21,7 @@ def inputs(
     *,
     model: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
-    """The inputs of the signature `restore`.
-
-    Args:
-        image, mask, digit, w, seed: See `Client.restore`.
-        model: The model's metadata.
+    """The inputs of the signature `restore` of a model with such metadata; the arguments are `Client.restore`'s.
 
     Returns:
         dict of image uint8 (N, H, W, C), mask uint8 (N, H, W), digit, w and seed (N,).

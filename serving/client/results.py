@@ -19,12 +19,7 @@ def diffused_shape(model: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def output_specs(signature: str, model: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    """What the client promises of a signature's outputs, whatever the server says it gives.
-
-    Args:
-        signature: "sample", "sample_png", "trajectory", "restore" or "denoise".
-        model: The model's metadata.
-    """
+    """What the client promises of a signature's outputs, by the model's metadata, whatever the server says it gives."""
     h, w, c = model["image_shape"]
     states = TensorSpec("float32", (None, None, h, w, c))
     diffused = TensorSpec("float32", (None, *diffused_shape(model)))
@@ -42,6 +37,11 @@ class Drawn(NamedTuple):
 
     images: np.ndarray  # uint8 (N, H, W), or (N, H, W, 3) in colour
     seeds: np.ndarray  # int64 (N,)
+
+    @classmethod
+    def of(cls, images: np.ndarray, seeds: np.ndarray) -> "Drawn":
+        """From images (N, H, W, C); the axis of a single channel goes."""
+        return cls(images[..., 0] if images.shape[-1] == 1 else images, seeds)
 
     def pil(self) -> "list[Image.Image]":
         """The N images of Pillow."""

@@ -6,8 +6,8 @@ TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,10 +35,12 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None
 
     @classmethod
-    def from_tensorflow(cls, dtype: str, sizes: Iterable | None) -> "TensorSpec":
-        """From TensorFlow's name of a dtype, and sizes with -1 for a free one (None for an unknown rank)."""
-        shape = None if sizes is None else tuple(None if int(size) < 0 else int(size) for size in sizes)
-        return cls(dtype_name(dtype), shape)
+    def from_json(cls, info: Mapping[str, Any]) -> "TensorSpec":
+        """From a TensorInfo as JSON: TensorFlow's name of a dtype, and sizes with -1 for a free one."""
+        told = info.get("tensor_shape", {})
+        sizes = [int(dim["size"]) for dim in told.get("dim", [])]
+        shape = None if told.get("unknown_rank") else tuple(None if size < 0 else size for size in sizes)
+        return cls(dtype_name(info["dtype"]), shape)
 
     def __str__(self) -> str:
         if self.shape is None:
@@ -75,13 +77,7 @@ class TensorSpec:
         return np.array(encoded, dtype=object).reshape(array.shape)
 
     def check_output(self, name: str, dtype: str, shape: tuple[int, ...], *, rows: int | None) -> None:
-        """Refuse an output that is not what the signature gives.
-
-        Args:
-            name: For the error.
-            dtype: NumPy's name, or "string".
-            shape: Its shape.
-            rows: Number of rows that were asked for; None for any.
+        """Refuse an output that is not what the signature gives, or has not the rows that were asked for.
 
         Raises:
             ServingError: if the dtype or the shape is another one.
@@ -109,15 +105,16 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """One function of the model.
-
-    Args:
-        inputs: dict of name -> `TensorSpec`.
-        outputs: dict of name -> `TensorSpec`.
-    """
+    """One function of the model: its inputs and outputs by name."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
+
+    @classmethod
+    def from_json(cls, definition: Mapping[str, Any]) -> "Signature":
+        """From a SignatureDef as JSON."""
+        sides = (definition["inputs"], definition["outputs"])
+        return cls(*({name: TensorSpec.from_json(info) for name, info in side.items()} for side in sides))
 
     def __str__(self) -> str:
         return f"{_listed(self.inputs)} -> {_listed(self.outputs)}"
@@ -127,11 +124,7 @@ class Signature:
         return _listed(self.inputs)
 
     def convert(self, name: str, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-        """Inputs as arrays of the right dtypes and shapes.
-
-        Args:
-            name: Name of the signature, for the errors.
-            inputs: dict of name -> anything like an array.
+        """Inputs of the signature of that name as arrays of the right dtypes and shapes.
 
         Raises:
             InvalidRequest: naming the input that is missing, unknown or wrong.

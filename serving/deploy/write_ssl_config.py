@@ -13,27 +13,37 @@ import pathlib
 import ssl
 import string
 import sys
+from collections.abc import Sequence
+
+import tyro
 
 HERE = pathlib.Path(__file__).parent
 TEMPLATE = HERE / "config" / "ssl.config.template"
 
 
-def ssl_config(key, cert, ca=None) -> str:
-    """Text of the proto.
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Turn PEM files into the text proto of `--ssl_config_file`."""
 
-    Args:
-        key: path of the server's private key, PEM without a password.
-        cert: path of its certificate, followed by the intermediate ones.
-        ca: path of the authority that signs the clients' certificates; None lets every client in.
+    key: pathlib.Path
+    """The server's private key, without a password."""
+    cert: pathlib.Path
+    """Its certificate, followed by the intermediate ones."""
+    ca: pathlib.Path | None = None
+    """Who signs the clients' certificates; without it clients need none."""
+    out: pathlib.Path = HERE / "secrets" / "ssl.config"
+    """File to write."""
 
-    Returns:
-        A `tensorflow.serving.SSLConfig` as text.
+
+def ssl_config(key: pathlib.Path, cert: pathlib.Path, ca: pathlib.Path | None = None) -> str:
+    """A `tensorflow.serving.SSLConfig` as text, of the files that `Arguments` describes.
 
     Raises:
         ValueError: if a file is not PEM, or key and certificate are no pair.
         OSError: if a file cannot be read.
     """
-    texts = {name: pathlib.Path(path).read_text() if path else "" for name, path in zip("kca", (key, cert, ca))}
+    # A JSON string of ASCII is a string of a text proto too.
+    texts = [json.dumps(path.read_text() if path else "") for path in (key, cert, ca)]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An empty password, for without one a locked key would stop here and ask.
@@ -45,18 +55,12 @@ def ssl_config(key, cert, ca=None) -> str:
         raise ValueError(
             f"key and certificates must be one PEM pair without a password. Received: {paths}: {error}"
         ) from error
-    # A JSON string of ASCII is a string of a text proto too.
-    return string.Template(TEMPLATE.read_text()).substitute(
-        server_key=json.dumps(texts["k"]),
-        server_cert=json.dumps(texts["c"]),
-        custom_ca=json.dumps(texts["a"]),
-        client_verify="true" if ca else "false",
-    )
+    names = ("server_key", "server_cert", "custom_ca", "client_verify")
+    return string.Template(TEMPLATE.read_text()).substitute(dict(zip(names, (*texts, "true" if ca else "false"))))
 
 
-def write(text, out) -> None:
+def write(text: str, out: pathlib.Path) -> None:
     """Write what only the owner may read; a file that is there is replaced."""
-    out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     partial.unlink(missing_ok=True)
@@ -65,27 +69,8 @@ def write(text, out) -> None:
     partial.replace(out)
 
 
-@dataclasses.dataclass(frozen=True)
-class Arguments:
-    """Turn PEM files into the text proto of `--ssl_config_file`.
-
-    Args:
-        key: The server's private key, PEM without a password.
-        cert: Its certificate, PEM.
-        ca: Who signs the clients' certificates, PEM; without it clients need none.
-        out: File to write.
-    """
-
-    key: pathlib.Path
-    cert: pathlib.Path
-    ca: pathlib.Path | None = None
-    out: pathlib.Path = HERE / "secrets" / "ssl.config"
-
-
-def main(args=None) -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Run the command; what was wrong is one line and exit status 2."""
-    import tyro
-
     options = tyro.cli(Arguments, prog="python -m serving.deploy.write_ssl_config", args=args)
     try:
         write(ssl_config(options.key, options.cert, options.ca), options.out)

@@ -239,7 +239,7 @@ class Batcher:
         timeout = deadline - clock()  # only now: the thread may have been long in coming
         if timeout <= 0:
             raise _too_late()
-        return self._run(inputs, outputs, timeout)
+        return self._run(inputs, outputs, timeout=timeout)
 
 
 def _too_late():

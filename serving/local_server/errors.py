@@ -35,14 +35,7 @@ class StatusError(Exception):
 
 
 def from_tensorflow(error: tf.errors.OpError) -> StatusError:
-    """What a `tf.errors.OpError` says, without the names of nodes.
-
-    Args:
-        error: tf.errors.OpError of a session.
-
-    Returns:
-        StatusError with the same code.
-    """
+    """What an error of a session says, with the same code and without the names of nodes."""
     message = (error.message or type(error).__name__).removeprefix("Graph execution error:").split("\n\t [[")[0].strip()
     assertion = ASSERTION.search(message)
     if assertion:  # [what should hold] [a value] ... [Condition x < y did not hold element-wise:] [x] ...

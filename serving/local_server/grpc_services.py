@@ -13,15 +13,7 @@ import logging
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from . import errors, predict
 from .errors import StatusError
@@ -41,7 +33,7 @@ class GrpcServices(grpc.GenericRpcHandler):
     """PredictionService, ModelService and Health.
 
     Args:
-        versions: Versions.
+        versions: What is served.
         health: grpc_health.v1.health.aio.HealthServicer.
         timeout: Seconds for a request that brings no deadline, and for reading and writing.
         calls: Calls at once.
@@ -61,11 +53,7 @@ class GrpcServices(grpc.GenericRpcHandler):
         tensorflow = {
             "PredictionService/Predict": (predict_pb2.PredictRequest, self._predict),
             "PredictionService/GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, self._metadata),
-            "PredictionService/Classify": (classification_pb2.ClassificationRequest, self._no_examples),
-            "PredictionService/Regress": (regression_pb2.RegressionRequest, self._no_examples),
-            "PredictionService/MultiInference": (inference_pb2.MultiInferenceRequest, self._no_examples),
             "ModelService/GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, self._status),
-            "ModelService/HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, self._reload),
         }
         self._handlers = {
             f"/tensorflow.serving.{name}": functools.partial(self._counted, *method)
@@ -76,7 +64,7 @@ class GrpcServices(grpc.GenericRpcHandler):
             self._handlers[f"/grpc.health.v1.Health/{name}"] = method
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Called by gRPC: the handler of a method, None for an unknown one."""
+        """Called by gRPC: the handler of a method, None for one that is UNIMPLEMENTED."""
         handler = self._handlers.get(details.method)
         if handler is None:
             return None
@@ -176,28 +164,9 @@ class GrpcServices(grpc.GenericRpcHandler):
     async def _status(self, request, context):
         return model_status(self._versions.entries(predict.check_spec(request)))
 
-    async def _no_examples(self, request, context):
-        method = type(request).__name__.removesuffix("Request")
-        raise StatusError(
-            errors.UNIMPLEMENTED, f"{method} takes tf.Example, which no signature of this model reads. Use Predict."
-        )
-
-    async def _reload(self, request, context):
-        raise StatusError(
-            errors.UNIMPLEMENTED,
-            "The local server serves one model, named on its command line; it finds new versions by itself.",
-        )
-
 
 def model_status(entries: list[Entry]) -> get_model_status_pb2.GetModelStatusResponse:
-    """The response to a status request.
-
-    Args:
-        entries: list of versions.Entry.
-
-    Returns:
-        GetModelStatusResponse.
-    """
+    """The response to a status request."""
     response = get_model_status_pb2.GetModelStatusResponse()
     for entry in entries:
         status = response.model_version_status.add(version=entry.number, state=int(entry.state))

@@ -78,12 +78,7 @@ class HttpServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
-        """Accept connections.
-
-        Args:
-            sock: Listening socket.
-            tls: ssl.SSLContext; None speaks plainly.
-        """
+        """Accept connections at a listening socket, with TLS or plainly."""
         limits = (None, None) if tls is None else (HEADERS, LINGER)
         self._server = await asyncio.start_server(
             self._connect, sock=sock, ssl=tls, ssl_handshake_timeout=limits[0], ssl_shutdown_timeout=limits[1]

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+Arrays = dict[str, np.ndarray]  # by alias, all of as many rows
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -24,16 +26,8 @@ class Limits:
         return next((size for size in self.sizes if size >= rows), rows)
 
 
-def merge(rows: list[dict], limits: Limits) -> dict:
-    """Requests one below the other, padded by repeating the last row.
-
-    Args:
-        rows: list of dict of alias -> array.
-        limits: Limits, for the sizes.
-
-    Returns:
-        dict of alias -> array.
-    """
+def merge(rows: list[Arrays], limits: Limits) -> Arrays:
+    """Requests one below the other, padded by repeating the last row."""
     count = sum(len(next(iter(inputs.values()))) for inputs in rows)
     padding = limits.padded(count) - count
     merged = {}
@@ -44,16 +38,8 @@ def merge(rows: list[dict], limits: Limits) -> dict:
     return merged
 
 
-def split(result: dict, members: list) -> list[dict]:
-    """Each member's own rows of its own outputs.
-
-    Args:
-        result: dict of alias -> array, of all members and of padding.
-        members: list of batching.Request.
-
-    Returns:
-        list of dict of alias -> array.
-    """
+def split(result: Arrays, members: list) -> list[Arrays]:
+    """Each `batching.Request`'s own rows of its own outputs, from the rows of all of them and of padding."""
     results, start = [], 0
     for member in members:
         results.append({alias: result[alias][start : start + member.rows] for alias in member.outputs})

@@ -7,7 +7,7 @@ Deviation: an input whose shape cannot fit the signature is refused here, and so
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from google.protobuf.message import Message
@@ -19,6 +19,8 @@ from .errors import FAILED_PRECONDITION, INVALID_ARGUMENT, StatusError
 
 METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 DEFAULT_SIGNATURE = "serving_default"
+
+Signatures = Mapping[str, SignatureDef]  # by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +43,8 @@ def check_spec(request: Message) -> model_pb2.ModelSpec:
     return request.model_spec
 
 
-def find_signature(signatures: dict, name: str) -> tuple[str, SignatureDef]:
-    """The signature of a name, "" for the default one.
-
-    Args:
-        signatures: dict of name -> SignatureDef.
-        name: Name, as the request has it.
-
-    Returns:
-        Name and SignatureDef.
+def find_signature(signatures: Signatures, name: str) -> tuple[str, SignatureDef]:
+    """Name and signature for the name that a request has, "" for the default one.
 
     Raises:
         StatusError: if there is none, or if it is not one for Predict.
@@ -66,15 +61,8 @@ def find_signature(signatures: dict, name: str) -> tuple[str, SignatureDef]:
     return name, signatures[name]
 
 
-def read_request(request: predict_pb2.PredictRequest, signatures: dict) -> Call:
-    """Check a PredictRequest against a model's signatures.
-
-    Args:
-        request: PredictRequest.
-        signatures: dict of name -> SignatureDef.
-
-    Returns:
-        Call.
+def read_request(request: predict_pb2.PredictRequest, signatures: Signatures) -> Call:
+    """Check a request against a model's signatures.
 
     Raises:
         StatusError: with the code and the words of TensorFlow Serving.
@@ -147,18 +135,7 @@ def check_shapes(inputs: dict[str, np.ndarray], signature: SignatureDef) -> None
 def write_response(
     outputs: dict[str, np.ndarray], *, name: str, version: int, signature: str, content: bool = False
 ) -> predict_pb2.PredictResponse:
-    """The answer to a PredictRequest.
-
-    Args:
-        outputs: dict of alias -> array.
-        name: Name of the model.
-        version: Number of the version that ran.
-        signature: Name of the signature that ran.
-        content: See `tensors.to_proto`.
-
-    Returns:
-        PredictResponse.
-    """
+    """The answer of the model, version and signature that ran; `content` as in `tensors.to_proto`."""
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, name, version, signature)
     for alias, array in outputs.items():
@@ -175,25 +152,16 @@ def check_metadata_fields(fields: Sequence[str]) -> None:
             raise StatusError(INVALID_ARGUMENT, f"Metadata field {field} is not supported")
 
 
-def write_metadata(signatures: dict, *, name: str, version: int) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """The answer to a metadata request.
-
-    Args:
-        signatures: dict of name -> SignatureDef.
-        name: Name of the model.
-        version: Number of the version.
-
-    Returns:
-        GetModelMetadataResponse.
-    """
+def write_metadata(signatures: Signatures, *, name: str, version: int) -> Message:
+    """The answer to a metadata request, of a version of the model `name`: GetModelMetadataResponse."""
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     _fill_spec(response.model_spec, name, version, "")
     response.metadata["signature_def"].Pack(signature_map(signatures))
     return response
 
 
-def signature_map(signatures: dict) -> get_model_metadata_pb2.SignatureDefMap:
-    """dict of name -> SignatureDef as the message that holds them."""
+def signature_map(signatures: Signatures) -> get_model_metadata_pb2.SignatureDefMap:
+    """Signatures as the message that holds them."""
     message = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in signatures.items():
         message.signature_def[name].CopyFrom(signature)

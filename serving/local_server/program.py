@@ -20,9 +20,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 async def serve(options: Options) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; a second signal ends the program at once, whatever runs.
 
-    Args:
-        options: Options.
-
     Raises:
         ValueError: see LocalServer.
     """

@@ -46,11 +46,7 @@ PAGE_POLICY = (
 
 
 class Rest:
-    """Answers HTTP requests with the versions of one model.
-
-    Args:
-        versions: Versions.
-    """
+    """Answers HTTP requests with the versions of one model."""
 
     def __init__(self, versions: Versions):
         self._versions = versions
@@ -59,12 +55,6 @@ class Rest:
 
     async def answer(self, request: Request) -> Response:
         """The response to a request.
-
-        Args:
-            request: http_server.Request.
-
-        Returns:
-            http_server.Response.
 
         Raises:
             HttpError: if it is refused.
@@ -138,8 +128,8 @@ def _json(content):
 
 
 def _message(message):
-    return json.loads(
-        json_format.MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
 
 

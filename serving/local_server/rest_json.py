@@ -8,7 +8,6 @@ infinity are bare words, which JSON does not have, and which Python and TensorFl
 """
 
 import base64
-import binascii
 import json
 import reprlib
 
@@ -21,15 +20,11 @@ BLOCK = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's
 
 
-def read_body(body: bytes, signatures: dict) -> tuple[predict.Call, bool]:
+def read_body(body: bytes, signatures: predict.Signatures) -> tuple[predict.Call, bool]:
     """Check the body of a predict request against a model's signatures.
 
-    Args:
-        body: Bytes of JSON.
-        signatures: dict of name -> SignatureDef.
-
     Returns:
-        predict.Call, and whether the answer is in rows.
+        The call, and whether the answer is in rows.
 
     Raises:
         StatusError: saying what is wrong with it.
@@ -54,14 +49,7 @@ def read_body(body: bytes, signatures: dict) -> tuple[predict.Call, bool]:
 
 
 def write_body(outputs: dict[str, np.ndarray], *, rows: bool) -> str:
-    """The body of an answer.
-
-    Args:
-        outputs: dict of alias -> array.
-        rows: Whether to answer row by row.
-
-    Returns:
-        str of JSON.
+    """The body of an answer, in rows or in columns.
 
     Raises:
         StatusError: if the outputs have no rows.
@@ -116,12 +104,13 @@ def _only_input(signature, key):
 
 def _array(value, alias, dtype):
     expected = tensors.TYPES[dtype][1]
-    if expected.kind == "O":
-        return _strings(value, alias)
     array = np.array(value, object)  # as it is: among strings, NumPy makes each as long as the longest
     types = set(map(type, array.ravel()))
     if list in types:
         raise _wrong(f"`{alias}` must be lists of equal lengths")
+    if expected.kind == "O":
+        array.flat = [_to_bytes(leaf, alias) for leaf in array.flat]
+        return array
     if not types <= LEAVES[expected.kind]:
         raise _wrong(f"`{alias}` must be of type {tensors.type_name(dtype)}. Received: {reprlib.repr(value):.60}")
     if array.size and expected.kind in "iu":
@@ -135,35 +124,15 @@ def _array(value, alias, dtype):
         raise _wrong(f"`{alias}` must be of type {tensors.type_name(dtype)}. Received: {error}") from error
 
 
-def _strings(value, alias):
-    def to_bytes(leaf):
-        if isinstance(leaf, str):
-            return leaf.encode("utf-8", "surrogatepass")
-        if not isinstance(leaf, dict) or set(leaf) != {"b64"} or not isinstance(leaf["b64"], str):
-            raise _wrong(f"`{alias}` must be strings or {{'b64': ...}}. Received: {reprlib.repr(leaf):.60}")
-        try:
-            return base64.b64decode(leaf["b64"], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise _wrong(f"`{alias}` must be base64. Received: {reprlib.repr(leaf['b64']):.60}") from error
-
-    leaves = _map(to_bytes, value)
-    array = np.empty(_shape(leaves), object)
+def _to_bytes(leaf, alias):
+    if isinstance(leaf, str):
+        return leaf.encode("utf-8", "surrogatepass")
+    if not isinstance(leaf, dict) or set(leaf) != {"b64"} or not isinstance(leaf["b64"], str):
+        raise _wrong(f"`{alias}` must be strings or {{'b64': ...}}. Received: {reprlib.repr(leaf):.60}")
     try:
-        array[...] = leaves
+        return base64.b64decode(leaf["b64"], validate=True)
     except ValueError as error:
-        raise _wrong(f"`{alias}` must be lists of equal lengths") from error
-    if not all(isinstance(leaf, bytes) for leaf in array.flat):
-        raise _wrong(f"`{alias}` must be lists of equal lengths")
-    return array
-
-
-def _shape(value):
-    """The shape of nested lists, as the first elements have it."""
-    shape = []
-    while isinstance(value, list):
-        shape.append(len(value))
-        value = value[0] if value else None
-    return shape
+        raise _wrong(f"`{alias}` must be base64. Received: {reprlib.repr(leaf['b64']):.60}") from error
 
 
 def _named(arrays):

@@ -111,12 +111,6 @@ def return_freed_memory() -> None:
 def read_warm_up(folder: pathlib.Path) -> list[predict_pb2.PredictRequest]:
     """The warm-up requests of a SavedModel, run once when it is loaded: the first run of a graph is slow.
 
-    Args:
-        folder: Path of a SavedModel.
-
-    Returns:
-        list of PredictRequest; empty if the folder has no records.
-
     Raises:
         StatusError: if there are too many, one is not for Predict, or the file is cut short.
     """

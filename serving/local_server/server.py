@@ -34,9 +34,7 @@ logger = logging.getLogger(__name__)
 
 HEALTHY = ("", "tensorflow.serving.PredictionService")  # "" is the whole server
 EVERYWHERE = ("0.0.0.0", "::")
-CONNECTION_AGE = (
-    3600.0  # seconds after which a gRPC connection is closed as soon as its calls are done, or as long again
-)
+CONNECTION_AGE = 3600.0  # seconds; then a gRPC connection ends with its calls, or after as long again
 GRPC_OPTIONS = {
     "grpc.max_send_message_length": MAX_RESPONSE,
     "grpc.max_receive_message_length": MAX_REQUEST,
@@ -51,9 +49,6 @@ GRPC_OPTIONS = {
 
 class LocalServer:
     """A server in the running event loop: `async with LocalServer(options) as server: ...`.
-
-    Args:
-        options: Options.
 
     Raises:
         ValueError: if an option is out of range; on entering, if a port is taken, TLS is wrong, or no version loads
@@ -112,7 +107,7 @@ class LocalServer:
     async def _start(self):
         options = self._options
         asyncio.get_running_loop().set_exception_handler(_log_once_when_full())
-        config = None if options.ssl_config_file is None else _read_tls(options.ssl_config_file)
+        config = None if options.ssl_config_file is None else tls.read_config(options.ssl_config_file)
         context = None if config is None else tls.ssl_context(config)
         self._grpc = grpc.aio.server(options=list(GRPC_OPTIONS.items()))
         self._grpc.add_generic_rpc_handlers([self._services])
@@ -187,13 +182,6 @@ def _listen(host, port):
     return socket.create_server(found[:2], family=family)
 
 
-def _read_tls(path):
-    try:
-        return tls.read_config(path)
-    except OSError as error:
-        raise ValueError(f"`ssl_config_file` must be a file that can be read: {error}") from error
-
-
 def _log_once_when_full():
     """An exception handler for the event loop that says only once that no descriptor is left for a connection."""
     said = set()
@@ -212,13 +200,7 @@ def _log_once_when_full():
 
 @contextlib.contextmanager
 def running(options: Options) -> Iterator[LocalServer]:
-    """A local server in a thread of its own, for tests and notebooks.
-
-    Args:
-        options: Options.
-
-    Yields:
-        LocalServer, for its `port` and `rest_api_port`.
+    """A local server in a thread of its own, for tests and notebooks; it says its `port` and `rest_api_port`.
 
     Raises:
         ValueError: see LocalServer.

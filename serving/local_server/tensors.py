@@ -71,9 +71,6 @@ def to_proto(array: np.ndarray, *, content: bool = False) -> tensor_pb2.TensorPr
     Args:
         array: Array of one of TYPES; strings are bytes in an object array.
         content: Whether numbers travel as raw bytes instead of in their typed field.
-
-    Returns:
-        TensorProto.
     """
     number = next(number for number, (_, dtype, _) in TYPES.items() if dtype == array.dtype)
     tensor = tensor_pb2.TensorProto(dtype=number)

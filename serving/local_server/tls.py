@@ -42,20 +42,13 @@ def message_class() -> type[Message]:
 def read_config(path: str | os.PathLike) -> Message:
     """The SSLConfig in a file.
 
-    Args:
-        path: Text proto of SSLConfig.
-
-    Returns:
-        The message.
-
     Raises:
         ValueError: naming the file and what is wrong with it.
-        OSError: if it cannot be read.
     """
     try:
         config = text_format.Parse(pathlib.Path(path).read_text(), message_class()())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a text proto of SSLConfig: {error}") from error
+    except (text_format.ParseError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"{path} must be a text proto of SSLConfig that can be read: {error}") from error
     if not config.server_key or not config.server_cert:
         raise ValueError(f"{path} must have `server_key` and `server_cert`")
     if config.client_verify and not config.custom_ca:

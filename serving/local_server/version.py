@@ -42,14 +42,7 @@ class Version:
         self._batchers: dict[str, Batcher] = {}
 
     async def run(self, call: Call, *, timeout: float) -> dict[str, np.ndarray]:
-        """Run a checked call, together with others of the same signature.
-
-        Args:
-            call: predict.Call.
-            timeout: Seconds that the client will wait.
-
-        Returns:
-            dict of alias -> array.
+        """Run a checked call, together with others of its signature, for a client that waits `timeout` seconds.
 
         Raises:
             StatusError: see `Batcher.submit`.
@@ -57,7 +50,8 @@ class Version:
         if call.signature not in self._batchers:
             rows = min(self._batch_rows, self._sizes[-1]) if mergeable(self.signatures[call.signature]) else 0
             limits = Limits(rows, self._sizes, self._queue)
-            self._batchers[call.signature] = Batcher(functools.partial(self._run, call.signature), limits, self._pool)
+            run = functools.partial(self.servable.run, call.signature)
+            self._batchers[call.signature] = Batcher(run, limits, self._pool)
         return await self._batchers[call.signature].submit(call.inputs, call.outputs, timeout=timeout)
 
     async def close(self) -> None:
@@ -67,9 +61,6 @@ class Version:
         self._pool.shutdown(wait=False)
         await asyncio.to_thread(self.servable.close)
 
-    def _run(self, signature, inputs, outputs, timeout):
-        return self.servable.run(signature, inputs, outputs, timeout=timeout)
-
 
 def mergeable(signature: SignatureDef) -> bool:
     """Whether requests of a signature can be merged: every input and output has any number of rows."""
@@ -78,14 +69,7 @@ def mergeable(signature: SignatureDef) -> bool:
 
 
 def read_sizes(servable: Servable) -> tuple[int, ...]:
-    """The batch sizes that a model says it was made for, in its `metadata` signature.
-
-    Args:
-        servable: Servable.
-
-    Returns:
-        Sizes, rising; powers of two up to 64 if the model says nothing.
-    """
+    """The batch sizes, rising, that a model says it was made for; powers of two up to 64 if it says nothing."""
     if "metadata" not in servable.signatures:
         return SIZES
     try:

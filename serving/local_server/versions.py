@@ -79,12 +79,6 @@ class Versions:
     def use(self, spec: model_pb2.ModelSpec) -> Iterator[Version]:
         """The version that a request names, kept open while it is used.
 
-        Args:
-            spec: ModelSpec.
-
-        Yields:
-            Version.
-
         Raises:
             StatusError: if there is no such version.
         """
@@ -99,12 +93,6 @@ class Versions:
 
     def entries(self, spec: model_pb2.ModelSpec) -> list[Entry]:
         """What is known of the versions that a status request names, the latest first.
-
-        Args:
-            spec: ModelSpec.
-
-        Returns:
-            list of Entry.
 
         Raises:
             StatusError: if there are none.
@@ -227,14 +215,7 @@ class Versions:
 
 
 def in_daemon_thread(function: Callable, *args) -> asyncio.Future:
-    """Call a function in a thread of its own, which does not keep the program from ending.
-
-    Args:
-        function: Called with `args`.
-
-    Returns:
-        asyncio.Future.
-    """
+    """Call a function in a thread of its own, which does not keep the program from ending."""
     future: concurrent.futures.Future = concurrent.futures.Future()
     future.set_running_or_notify_cancel()  # a thread cannot be cancelled
 

@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up mess
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -23,7 +24,7 @@ from tensorflow_serving.apis import (
 
 from .. import errors
 from ..model_spec import ModelSpec, VersionStatus
-from ..signature import Call, Signature, TensorSpec, dtype_name
+from ..signature import Call, Signature, dtype_name
 from ..tls import TLS
 
 CHANNEL = {
@@ -32,6 +33,7 @@ CHANNEL = {
     "grpc.min_reconnect_backoff_ms": 1000,
     "grpc.max_reconnect_backoff_ms": 2000,
 }
+AS_REST = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}  # a message as JSON
 
 
 class GrpcTransport:
@@ -81,10 +83,8 @@ class GrpcTransport:
         with errors.reading_response():
             if not dict(response.metadata)["signature_def"].Unpack(signatures):
                 raise ValueError("`signature_def` has another type")
-            return {
-                name: Signature(_specs(definition.inputs), _specs(definition.outputs))
-                for name, definition in signatures.signature_def.items()
-            }
+            found = json_format.MessageToDict(signatures, **AS_REST)["signature_def"]
+            return {name: Signature.from_json(definition) for name, definition in found.items()}
 
     def status(self, seconds: float) -> list[VersionStatus]:
         """See `Transport`."""
@@ -136,14 +136,6 @@ def _to_array(name, tensor, spec, rows):
     if carried != count:
         raise ValueError(f"`{name}` claims {count} values and carries {carried:g}")
     return tf.make_ndarray(tensor)
-
-
-def _specs(infos):
-    specs = {}
-    for name, info in infos.items():
-        sizes = None if info.tensor_shape.unknown_rank else [dim.size for dim in info.tensor_shape.dim]
-        specs[name] = TensorSpec.from_tensorflow(types_pb2.DataType.Name(info.dtype), sizes)
-    return specs
 
 
 def _ask(method, request, seconds):

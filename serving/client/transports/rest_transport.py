@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import errors
 from ..model_spec import ModelSpec, VersionStatus
-from ..signature import Call, Signature, TensorSpec
+from ..signature import Call, Signature
 from ..tls import TLS
 from .bounded_http import BoundedHttp
 
@@ -68,7 +68,7 @@ class RestTransport:
         response = self._ask("GET", f"{self.labelled}/metadata", None, time.monotonic() + seconds)
         with errors.reading_response():
             found = response["metadata"]["signature_def"]["signature_def"]
-            return {name: Signature(_specs(found[name]["inputs"]), _specs(found[name]["outputs"])) for name in found}
+            return {name: Signature.from_json(definition) for name, definition in found.items()}
 
     def status(self, seconds: float) -> list[VersionStatus]:
         """See `Transport`."""
@@ -125,12 +125,3 @@ def _decode(value):
 
 def _status(version, state, status=None, **_):
     return VersionStatus(int(version), str(state), str((status or {}).get("error_message", "")))
-
-
-def _specs(infos):
-    specs = {}
-    for name, info in infos.items():
-        shape = info["tensor_shape"]
-        sizes = None if shape.get("unknown_rank") else [dim["size"] for dim in shape.get("dim", [])]
-        specs[name] = TensorSpec.from_tensorflow(info["dtype"], sizes)
-    return specs

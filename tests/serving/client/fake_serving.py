@@ -12,6 +12,7 @@ import time
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -20,6 +21,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from serving.local_server.tensors import to_proto
 
 ROW = {"digit": ("int32", (-1,)), "w": ("float32", (-1,)), "seed": ("int64", (-1,))}
 IMAGE = ("float32", (-1, 28, 28, 1))
@@ -101,6 +104,18 @@ class FakeModel:
         return state
 
 
+def signature_map():
+    """SIGNATURES as the message that holds them."""
+    message = get_model_metadata_pb2.SignatureDefMap()
+    for name, sides in SIGNATURES.items():
+        definition = message.signature_def[name]
+        for infos, specs in zip((definition.inputs, definition.outputs), sides):
+            for key, (dtype, shape) in specs.items():
+                infos[key].dtype = tf.as_dtype(dtype).as_datatype_enum
+                infos[key].tensor_shape.CopyFrom(tf.TensorShape([None if n < 0 else n for n in shape]).as_proto())
+    return message
+
+
 class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, model):
         self.model = model
@@ -115,30 +130,13 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         return response
 
     def tensor(self, array):
-        if isinstance(array, tensor_pb2.TensorProto):
-            return array
-        tensor = tf.make_tensor_proto(array)
-        if array.dtype != object:
-            tensor.ClearField("tensor_content")
-            field = {"float32": "float_val", "uint8": "int_val", "int32": "int_val"}[str(array.dtype)]
-            if self.model.content:
-                tensor.tensor_content = array.tobytes()
-            else:
-                getattr(tensor, field).extend(array.reshape(-1).tolist())
-        return tensor
+        return array if isinstance(array, tensor_pb2.TensorProto) else to_proto(array, content=self.model.content)
 
     def GetModelMetadata(self, request, context):
         with answering(context):
             self.model.check_label(request.model_spec.version_label)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for name, sides in SIGNATURES.items():
-            definition = signatures.signature_def[name]
-            for infos, specs in zip((definition.inputs, definition.outputs), sides):
-                for key, (dtype, shape) in specs.items():
-                    infos[key].dtype = tf.as_dtype(dtype).as_datatype_enum
-                    infos[key].tensor_shape.CopyFrom(tf.TensorShape([None if n < 0 else n for n in shape]).as_proto())
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.metadata["signature_def"].Pack(signatures)
+        response.metadata["signature_def"].Pack(signature_map())
         return response
 
     def GetModelStatus(self, request, context):
@@ -204,19 +202,9 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
 
     def metadata(self):
         self.model.check_label(self.path.split("/labels/")[-1].split("/")[0] if "/labels/" in self.path else "")
-
-        def side(specs):
-            return {
-                key: {
-                    "dtype": _tensorflow_name(dtype),
-                    "tensor_shape": {"dim": [{"size": str(n), "name": ""} for n in shape], "unknown_rank": False},
-                    "name": f"{key}:0",
-                }
-                for key, (dtype, shape) in specs.items()
-            }
-
-        found = {name: {"inputs": side(i), "outputs": side(o)} for name, (i, o) in SIGNATURES.items()}
-        return {"model_spec": {"name": "ddpm"}, "metadata": {"signature_def": {"signature_def": found}}}
+        names = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
+        found = json_format.MessageToDict(signature_map(), **names)
+        return {"model_spec": {"name": "ddpm"}, "metadata": {"signature_def": found}}
 
     def status(self):
         one = {"version": "1", "state": self.model.status(), "status": {"error_code": "OK", "error_message": ""}}
@@ -230,19 +218,14 @@ def _base64(item):
     return {"b64": base64.b64encode(item).decode()}
 
 
-def _tensorflow_name(dtype):
-    return {"float32": "DT_FLOAT", "string": "DT_STRING"}.get(dtype, f"DT_{dtype.upper()}")
-
-
 @contextlib.contextmanager
-def grpc_server(model, *, credentials=None, port=0):
+def grpc_server(model, *, port=0):
     """Address of a gRPC server of a model."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
     service = GrpcService(model)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
-    address = f"localhost:{port}"
-    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    port = server.add_insecure_port(f"localhost:{port}")
     server.start()
     try:
         yield f"localhost:{port}"

@@ -94,17 +94,6 @@ def test_a_model_without_attributes_says_so(transport):
         assert client.sample(7).images.shape == (1, 28, 28)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [3, ["slant"], {"slant": 1}, {"slant": [1, 0]}, {"slant": ["a", "b"]}, {"slant": [0, 1e39]}, {"digit": [0, 1]}],
-)
-def test_metadata_that_make_no_sense_are_the_servers_fault(client, model, said):
-    model.metadata = json.dumps(METADATA | {"attributes": said}).encode()
-    with pytest.raises(errors.ServingError, match="cannot be read") as caught:
-        client.sample(7)
-    assert type(caught.value) is errors.ServingError
-
-
 def test_the_command_asks_for_attributes(model, tmp_path, capsys):
     with SERVERS["rest"](model) as address:
         command = f"sample 7 --server {address} --out {tmp_path / 'a.png'} --attributes"

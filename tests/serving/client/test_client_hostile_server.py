@@ -113,6 +113,13 @@ def test_chunks_that_do_not_fit_together_are_refused(client, model):
             {"w": "2"},
             {"w": float("nan")},
             {"w": 1e300},
+            {"attributes": 3},
+            {"attributes": ["slant"]},
+            {"attributes": {"slant": 1}},
+            {"attributes": {"slant": [1, 0]}},
+            {"attributes": {"slant": ["a", "b"]}},
+            {"attributes": {"slant": [0, 1e39]}},
+            {"attributes": {"digit": [0, 1]}},
         )
     ],
     ids=lambda said: said[-40:].decode(errors="replace"),

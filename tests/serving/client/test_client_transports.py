@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pytest
 import trustme
@@ -22,44 +21,6 @@ from serving.client.tls import TLS
 @pytest.fixture
 def model():
     return FakeModel()
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def files(authority, tmp_path_factory):
-    """Paths of PEM files: the authority's certificate, and a client's key and certificate."""
-    folder = tmp_path_factory.mktemp("pem")
-    client = authority.issue_cert("client.example")
-    authority.cert_pem.write_to_path(folder / "root.pem")
-    client.private_key_pem.write_to_path(folder / "key.pem")
-    client.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
-    return folder
-
-
-def grpc_credentials(authority, *, ask_client):
-    pair = authority.issue_cert("localhost")
-    chain = b"".join(pem.bytes() for pem in pair.cert_chain_pems)
-    root = authority.cert_pem.bytes() if ask_client else None
-    return grpc.ssl_server_credentials([(pair.private_key_pem.bytes(), chain)], root, ask_client)
-
-
-def rest_context(authority, *, ask_client):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    if ask_client:
-        authority.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def secure_server(transport, model, authority, *, ask_client=False):
-    if transport == "grpc":
-        return grpc_server(model, credentials=grpc_credentials(authority, ask_client=ask_client))
-    return rest_server(model, context=rest_context(authority, ask_client=ask_client))
 
 
 def test_every_request_carries_a_deadline(model):
@@ -118,22 +79,6 @@ def test_a_message_above_the_limit_is_not_tried_again(model, server):
     assert len(model.requests) == 2
 
 
-@pytest.mark.parametrize("transport", ["grpc", "rest"])
-def test_certificates_are_checked_on_both_sides(model, transport, authority, files):
-    root = TLS(files / "root.pem")
-    both = TLS(files / "root.pem", files / "key.pem", files / "certificate.pem")
-    with secure_server(transport, model, authority) as address:
-        with Client(address, tls=root) as client:
-            assert client.sample(7, seed=3).images[0, 0, 2] == 3
-        with Client(address, tls=TLS(), retries=0) as client, pytest.raises(errors.Unavailable):
-            client.sample(7)  # the usual authorities do not know the test's own
-    with secure_server(transport, model, authority, ask_client=True) as address:
-        with Client(address, tls=both) as client:
-            assert client.sample(7, seed=3).images[0, 0, 2] == 3
-        with Client(address, tls=root, retries=0) as client, pytest.raises(errors.Unavailable):
-            client.sample(7)
-
-
 def test_a_connection_is_kept_between_requests(model):
     with rest_server(model) as address, Client(address) as client:
         for _ in range(3):
@@ -152,7 +97,7 @@ def test_a_kept_connection_that_the_server_closed_costs_no_try(model):
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
-def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch, authority, files, secure, start):
+def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch, tmp_path, secure, start):
     def drip(handler, ask):
         with contextlib.suppress(OSError):  # the client may have gone
             handler.wfile.write(start)
@@ -161,8 +106,13 @@ def test_a_server_that_drips_cannot_outlast_the_deadline(model, monkeypatch, aut
                 time.sleep(0.02)
 
     monkeypatch.setattr("fake_serving.RestHandler.answer", drip)
-    server = secure_server("rest", model, authority) if secure else rest_server(model)
-    with server as address, Client(address, tls=TLS(files / "root.pem") if secure else None) as client:
+    tls = context = None
+    if secure:
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        authority.cert_pem.write_to_path(tmp_path / "root.pem")
+        tls = TLS(tmp_path / "root.pem")
+    with rest_server(model, context=context) as address, Client(address, tls=tls) as client:
         outlasted(lambda: client.status(deadline=0.3))
 
 
@@ -221,11 +171,11 @@ def test_a_wrong_setting_is_refused(address, options, message):
         Client(address, **options)
 
 
-def test_tls_names_the_file_that_is_missing(files):
+def test_tls_names_the_file_that_is_missing():
     with pytest.raises(errors.InvalidRequest, match=r"`root_certificate` must be a PEM file.*nowhere.pem"):
         TLS("nowhere.pem")
     with pytest.raises(errors.InvalidRequest, match="`client_key` must be given together"):
-        TLS(client_key=files / "key.pem")
+        TLS(client_key="key.pem")
 
 
 def test_a_rest_client_imports_only_itself_and_nothing_of_tensorflow(model):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 import urllib.error
 import urllib.request
 
@@ -52,15 +53,10 @@ class Caller:
 
 
 @contextlib.contextmanager
-def calling(server, credentials=None, *, host=None):
+def calling(server, *, host=None):
     """A Caller of a LocalServer."""
-    address = host or f"localhost:{server.port}"
     options = [("grpc.max_receive_message_length", 2**26), ("grpc.use_local_subchannel_pool", 1)]
-    if credentials is None:
-        channel = grpc.insecure_channel(address, options)
-    else:
-        channel = grpc.secure_channel(address, credentials, options)
-    with channel:
+    with grpc.insecure_channel(host or f"localhost:{server.port}", options) as channel:
         yield Caller(channel)
 
 
@@ -89,6 +85,15 @@ def refused(function, *args, **kwargs):
     except grpc.RpcError as error:
         return error.code().name, error.details()
     raise AssertionError("no error came")
+
+
+def wait_until(condition, *, seconds=20):
+    """Ask again and again until a function gives something true, and return that."""
+    end = time.monotonic() + seconds
+    while not (met := condition()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return met
 
 
 def http(server, path, body=None, *, method=None):

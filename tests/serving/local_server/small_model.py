@@ -1,6 +1,6 @@
 """A SavedModel of a few operations with the signatures of the real one: what the local server's own tests serve.
 
-`image` is digit * 25, `slow` counts up to `seed` first (some 10^5 a second), `pair` has two outputs, `text` bytes.
+`image` is digit * 25, `slow` counts up to `seed` first (some 10^5 a second), `pair` has two outputs.
 """
 
 import json

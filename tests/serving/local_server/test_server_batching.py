@@ -65,14 +65,19 @@ async def busy(batcher, model):
     return task
 
 
+async def go_on(model, first, *tasks, **how):
+    """Let a busy model run what waits: what `asyncio.gather` gives of the tasks."""
+    await asyncio.sleep(0)
+    model.gate.set()
+    await first
+    return await asyncio.gather(*tasks, **how)
+
+
 def test_requests_that_wait_together_run_together_and_get_their_own_rows():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1, 2), ask(batcher, 3, outputs=("z",)), ask(batcher, 4, 5, outputs=("y", "z"))]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        answers = [{name: array.tolist() for name, array in (await task).items()} for task in tasks]
+        answers = [{n: a.tolist() for n, a in answer.items()} for answer in await go_on(model, first, *tasks)]
         assert answers == [{"y": [2, 4]}, {"z": [-3]}, {"y": [8, 10], "z": [-4, -5]}]
         assert model.batches == [[0], [1, 2, 3, 4, 5, 5, 5, 5]]  # padded to 8 by a real row
 
@@ -95,9 +100,7 @@ def test_batches_have_at_most_max_rows(max_rows, batches):
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, value) for value in (1, 2, 3)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await asyncio.gather(first, *tasks)
+        await go_on(model, first, *tasks)
         assert [list(dict.fromkeys(batch)) for batch in model.batches[1:]] == batches
 
     in_loop(scenario, max_rows=max_rows)
@@ -108,9 +111,7 @@ def test_what_cannot_be_merged_runs_alone_as_it_came(odd):
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1), ask(batcher, *odd), ask(batcher, 2)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await asyncio.gather(first, *tasks)
+        await go_on(model, first, *tasks)
         assert model.batches[1:] == [[1, 2], list(odd)]
 
     in_loop(scenario)
@@ -120,10 +121,7 @@ def test_rows_of_different_shapes_are_not_merged():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1, shape=(2,)), ask(batcher, 2, shape=(3,))]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        assert [(await task)["y"].shape for task in tasks] == [(1, 2), (1, 3)]
+        assert [answer["y"].shape for answer in await go_on(model, first, *tasks)] == [(1, 2), (1, 3)]
 
     in_loop(scenario)
 
@@ -132,10 +130,7 @@ def test_an_error_reaches_only_the_request_that_caused_it():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1), ask(batcher, 13), ask(batcher, 2)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        answers = await go_on(model, first, *tasks, return_exceptions=True)
         assert [answers[0]["y"].tolist(), answers[1].code, answers[2]["y"].tolist()] == [[2], INVALID_ARGUMENT, [4]]
 
     in_loop(scenario)
@@ -160,10 +155,7 @@ def test_a_client_that_hangs_up_leaves_the_queue_and_costs_no_work():
         await asyncio.sleep(0)
         tasks[0].cancel()
         await asyncio.sleep(0)
-        third = ask(batcher, 3)  # there is room again
-        await asyncio.sleep(0)
-        model.gate.set()
-        await asyncio.gather(first, tasks[1], third)
+        await go_on(model, first, tasks[1], ask(batcher, 3))  # there is room again
         assert model.batches == [[0], [2, 3]]
 
     in_loop(scenario, queue=2)
@@ -200,9 +192,7 @@ def test_a_batch_may_run_until_its_last_deadline():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1, timeout=1000), ask(batcher, 2, timeout=20)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await asyncio.gather(first, *tasks)
+        await go_on(model, first, *tasks)
         assert 900 < model.timeout <= 1000
 
     in_loop(scenario)
@@ -212,10 +202,7 @@ def test_a_bug_in_the_model_reaches_everybody_and_the_queue_goes_on():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, 1, outputs=("nope",)), ask(batcher, 2)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        answers = await go_on(model, first, *tasks, return_exceptions=True)
         assert all(isinstance(answer, KeyError) for answer in answers)
         assert (await ask(batcher, 3))["y"].tolist() == [6]
 
@@ -254,11 +241,8 @@ def test_a_request_beyond_the_largest_batch_is_for_the_graph_to_refuse():
     async def scenario(batcher, model):
         batcher.times.add(8, 0.1)
         first = await busy(batcher, model)
-        task = ask(batcher, *[1] * 10_000, timeout=5)
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        assert len((await task)["y"]) == 10_000  # in proportion to 8 rows it would have been too late
+        [answer] = await go_on(model, first, ask(batcher, *[1] * 10_000, timeout=5))
+        assert len(answer["y"]) == 10_000  # in proportion to 8 rows it would have been too late
 
     in_loop(scenario)
 
@@ -268,9 +252,7 @@ def test_a_batch_is_no_larger_than_its_deadlines_allow():
         first = await busy(batcher, model)
         learnt(batcher)
         tasks = [ask(batcher, value, timeout=3.9 if value < 4 else 60) for value in range(8)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await asyncio.gather(first, *tasks)
+        await go_on(model, first, *tasks)
         assert model.batches[1:] == [[0, 1, 2, 3], [4, 5, 6, 7]]  # 8 rows would take 5 s, more than the first four have
 
     in_loop(scenario)
@@ -334,10 +316,7 @@ def test_a_wrong_request_among_many_costs_few_runs():
     async def scenario(batcher, model):
         first = await busy(batcher, model)
         tasks = [ask(batcher, value) for value in (1, 2, 3, 13, 5, 6, 7, 8)]
-        await asyncio.sleep(0)
-        model.gate.set()
-        await first
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        answers = await go_on(model, first, *tasks, return_exceptions=True)
         assert [isinstance(answer, StatusError) for answer in answers] == [value == 3 for value in range(8)]
         assert len(model.batches) == 1 + 7  # all, two halves of each wrong part, three times
 

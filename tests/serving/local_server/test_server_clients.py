@@ -13,6 +13,7 @@ import pytest
 from bare_calls import calling, http, predict_request, refused
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ovmsclient import make_grpc_client, make_http_client
+from ovmsclient.tfs_compat.base.errors import InvalidInputError, ModelNotFoundError
 from small_model import request_arrays
 
 
@@ -116,31 +117,19 @@ def test_a_message_over_16_mib_is_refused_by_grpc(caller):
     assert refused(caller.prediction.Predict, request, timeout=60)[0] == "RESOURCE_EXHAUSTED"
 
 
-def test_an_independent_client_works(local):
-    client = make_grpc_client(f"localhost:{local.port}")
-    assert client.get_model_status("ddpm", 5) == {5: {"state": "AVAILABLE", "error_code": 0, "error_message": ""}}
-    metadata = client.get_model_metadata("ddpm", 5)
-    assert metadata["model_version"] == 5 and metadata["inputs"]["digit"] == {"shape": [-1], "dtype": "DT_INT32"}
-    inputs = request_arrays([3, 7])
-    np.testing.assert_array_equal(client.predict(inputs, "ddpm", 5)[:, 0, 0, 0], [75, 175])
-
-
 @pytest.mark.parametrize("make", [make_grpc_client, make_http_client])
-def test_an_independent_client_understands_the_errors(local, make):
-    from ovmsclient.tfs_compat.base.errors import InvalidInputError, ModelNotFoundError
-
+def test_an_independent_client_works_and_understands_the_errors(local, make):
     client = make(f"localhost:{local.port if make is make_grpc_client else local.rest_api_port}")
+    assert client.get_model_status("ddpm", 5)[5]["state"] == "AVAILABLE"
+    metadata = client.get_model_metadata("ddpm", 5)
+    if make is make_grpc_client:
+        assert metadata["model_version"] == 5 and metadata["inputs"]["digit"] == {"shape": [-1], "dtype": "DT_INT32"}
+    else:  # it unpacks the camelCase of another server, and hands TensorFlow Serving's own spelling through
+        assert metadata["model_spec"]["version"] == "5"
+    np.testing.assert_array_equal(client.predict(request_arrays([3, 7]), "ddpm", 5)[:, 0, 0, 0], [75, 175])
     with pytest.raises(ModelNotFoundError):
         client.predict(request_arrays([3]), "ddpm", 9)
     with pytest.raises(ModelNotFoundError):
         client.get_model_status("nope", 5)
     with pytest.raises(InvalidInputError, match=r"must be in 0\.\.9"):
         client.predict(request_arrays([11]), "ddpm", 5)
-
-
-def test_an_independent_rest_client_works(local):
-    client = make_http_client(f"localhost:{local.rest_api_port}")
-    assert client.get_model_status("ddpm", 5)[5]["state"] == "AVAILABLE"
-    # It unpacks the camelCase of another server, and hands TensorFlow Serving's own spelling through.
-    assert client.get_model_metadata("ddpm", 5)["model_spec"]["version"] == "5"
-    np.testing.assert_array_equal(client.predict(request_arrays([3]), "ddpm", 5)[0, 0, 0, 0], 75)

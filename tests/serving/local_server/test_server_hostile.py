@@ -11,7 +11,7 @@ import time
 
 import grpc
 import pytest
-from bare_calls import calling, http, refused
+from bare_calls import calling, http, refused, wait_until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from small_model import request_arrays
 
@@ -69,9 +69,7 @@ def test_calls_that_hold_every_place_end_with_the_timeout_and_health_answers_mea
         for _ in range(4):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", local.port)))
             connection.sendall(b"".join(http2(30, path, window=window, content=content)))
-        end = time.monotonic() + 1.5
-        while refused_or_none(caller) != "RESOURCE_EXHAUSTED":
-            assert time.monotonic() < end, "the places are not taken"
+        wait_until(lambda: refused_or_none(caller) == "RESOURCE_EXHAUSTED", seconds=1.5)  # all places are taken
         assert healthy(caller)
         time.sleep(2.5)
         assert grey(caller) == 75
@@ -155,13 +153,9 @@ def test_the_bodies_that_are_held_at_once_are_bounded(local, monkeypatch):
     monkeypatch.setattr(http_server, "MAX_BODIES", 10_000)
     with socket.create_connection(("127.0.0.1", local.rest_api_port)) as connection:
         upload(connection, 9_000)
-        deadline = time.monotonic() + 10
-        while (answer := http(local, f"{MODEL}:predict", b" " * 5_000))[0] == 400:  # the first is on its way
-            assert time.monotonic() < deadline
-        assert answer == (503, {"error": "The server holds many large bodies now. Try later."})
-    deadline = time.monotonic() + 10
-    while http(local, f"{MODEL}:predict", b" " * 5_000)[0] == 503:
-        assert time.monotonic() < deadline, "the room of a client that left is not given back"
+        full = (503, {"error": "The server holds many large bodies now. Try later."})
+        wait_until(lambda: http(local, f"{MODEL}:predict", b" " * 5_000) == full)  # the first is on its way
+    wait_until(lambda: http(local, f"{MODEL}:predict", b" " * 5_000)[0] == 400)  # the room is given back
 
 
 def test_compressed_bodies_are_refused(local):

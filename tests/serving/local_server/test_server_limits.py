@@ -4,12 +4,12 @@ import asyncio
 import pathlib
 import shutil
 import threading
-import time
 
 import grpc
 import pytest
-from bare_calls import calling, http, refused
+from bare_calls import calling, http, refused, wait_until
 from small_model import request_arrays
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.client import Client, errors
@@ -30,6 +30,13 @@ def test_an_answer_over_the_limit_is_refused_on_both_wires_before_it_is_encoded(
     body = {"inputs": {name: array.tolist() for name, array in two.items()}}
     assert http(local, PREDICT, body) == (400, {"error": expected})
     assert not encoded
+
+
+def test_an_answer_has_at_most_64_mib(caller):
+    million = tensor_pb2.TensorProto(dtype="DT_INT32", tensor_shape={"dim": [{"size": 2**20}]}, int_val=[1])
+    code, message = refused(caller.predict, {"digit": million}, signature="metadata")
+    assert code == "INVALID_ARGUMENT" and message.startswith("A response must have at most 67108864 bytes")
+    assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
 
 
 def test_strings_count_with_their_length(local, caller, monkeypatch):
@@ -95,9 +102,8 @@ def test_calls_beyond_the_limit_are_told_to_try_later(running, held, monkeypatch
         assert refused(caller.predict, request_arrays([2]))[0] == "RESOURCE_EXHAUSTED"
         held.go_on.set()
         assert [future.code() for future in begun] == [grpc.StatusCode.OK] * 2
-        end = time.monotonic() + 60
-        while caller.start(request_arrays([2])).code() != grpc.StatusCode.OK:  # gRPC sees a little late who is gone
-            assert time.monotonic() < end
+        # gRPC sees a little late who is gone.
+        wait_until(lambda: caller.start(request_arrays([2])).code() == grpc.StatusCode.OK, seconds=60)
 
 
 def test_a_quick_signature_does_not_stand_behind_slow_ones(monkeypatch):

@@ -1,20 +1,19 @@
 """The local server as a program: its line, its exit status, its signals, its TLS."""
 
 import contextlib
-import os
+import itertools
 import pathlib
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
+import types
 import urllib.error
 
-import grpc
 import pytest
 import trustme
-from bare_calls import calling, http, refused
+from bare_calls import calling, http, wait_until
 from google.protobuf import text_format
 from ovmsclient.tfs_compat.protos.tensorflow_serving.config.ssl_config_pb2 import SSLConfig
 from small_model import request_arrays
@@ -31,10 +30,10 @@ HOST = "localhost"
 
 
 @contextlib.contextmanager
-def program(base, *options):
+def program(base, *options, **streams):
     """The local server as a program of its own, killed at the end if it still runs."""
     command = [sys.executable, "-m", "serving.server", "--model-base-path", str(base), "--port=0", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **{"stdout": subprocess.PIPE, **streams})
     try:
         yield process
     finally:
@@ -42,17 +41,19 @@ def program(base, *options):
         process.communicate()
 
 
+def at(port, rest_api_port):
+    """What `calling` and `http` need of a LocalServer."""
+    return types.SimpleNamespace(port=int(port), rest_api_port=int(rest_api_port))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base, number):
     with program(base, "--rest-api-port=0") as process:
         line = process.stdout.readline()
-        ports = re.fullmatch(r"Local server ready: model 'ddpm', gRPC 127.0.0.1:(\d+), REST http://.*:(\d+)/.*\n", line)
-
-        class Ports:
-            port, rest_api_port = (int(port) for port in ports.groups())
-
-        assert http(Ports, "/v1/models/ddpm")[0] == 200
-        with calling(Ports) as caller:
+        ready = re.fullmatch(r"Local server ready: model 'ddpm', gRPC 127.0.0.1:(\d+), REST http://.*:(\d+)/.*\n", line)
+        local = at(*ready.groups())
+        assert http(local, "/v1/models/ddpm")[0] == 200
+        with calling(local) as caller:
             assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
             begun = caller.start(request_arrays([7], seed=10**5), signature="slow")
             assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75  # so the slow one has arrived
@@ -65,18 +66,13 @@ def test_a_signal_ends_a_server_that_waits_for_its_first_version(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    class Ports:
-        rest_api_port = port
+    def listens():
+        assert process.poll() is None
+        with contextlib.suppress(urllib.error.URLError):
+            return http(at(0, port), "/v1/models/ddpm")[0] == 404
 
     with program(tmp_path, "--wait=3600", f"--rest-api-port={port}") as process:
-        end = time.monotonic() + 120
-        while True:
-            try:
-                assert http(Ports, "/v1/models/ddpm")[0] == 404  # it listens, so it waits
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < end and process.poll() is None
-                time.sleep(0.1)
+        wait_until(listens, seconds=120)  # so it waits for a version
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert process.stdout.read() == ""
@@ -85,12 +81,8 @@ def test_a_signal_ends_a_server_that_waits_for_its_first_version(tmp_path):
 @pytest.mark.slow
 def test_a_second_signal_ends_it_whatever_runs(base):
     with program(base, "--rest-api-port=0", "--timeout=3600") as process:
-        gone = int(re.search(r"gRPC 127.0.0.1:(\d+)", process.stdout.readline())[1])
-
-        class Ports:
-            port = gone
-
-        with calling(Ports) as caller:
+        port = re.search(r"gRPC 127.0.0.1:(\d+)", process.stdout.readline())[1]
+        with calling(at(port, 0)) as caller:
             slow = caller.start(request_arrays([7], seed=2**62), signature="slow", timeout=3600)
             assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75  # so the slow one has arrived
             process.send_signal(signal.SIGINT)
@@ -103,24 +95,16 @@ def test_a_second_signal_ends_it_whatever_runs(base):
 
 def test_it_serves_with_a_stdout_that_takes_nothing(base, tmp_path):
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "serving.server", f"--model-base-path={base}", "--port=0", "--rest-api-port=0"]
-    with log.open("w") as stderr, open("/dev/full", "w") as stdout:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr)
-    try:
-        end = time.monotonic() + 120
-        while not (ready := re.search(r"Local server ready: .*:(\d+)/v1", log.read_text())):
-            assert time.monotonic() < end and process.poll() is None
-            time.sleep(0.1)
-
-        class Ports:
-            rest_api_port = int(ready[1])
-
-        assert http(Ports, "/v1/models/ddpm")[0] == 200
+    with (
+        log.open("w") as stderr,
+        open("/dev/full", "w") as stdout,
+        program(base, "--rest-api-port=0", stdout=stdout, stderr=stderr) as process,
+    ):
+        wait_until(lambda: "Local server ready: " in log.read_text() or process.poll() is not None, seconds=120)
+        port = re.search(r"Local server ready: .*:(\d+)/v1", log.read_text())[1]
+        assert http(at(0, port), "/v1/models/ddpm")[0] == 200
         process.terminate()
         assert process.wait(60) == 0 and "Traceback" not in log.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_options_that_cannot_be_are_one_line_and_status_2(base, tmp_path, capsys):
@@ -183,37 +167,25 @@ def write_ssl_config(path, authority, *, client_verify=False, **changes):
 
 
 @pytest.mark.parametrize("client_verify", [False, True])
-def test_tls_lets_in_who_should_be_let_in(base, tmp_path, authority, client_verify):
+def test_over_tls_both_sides_check_certificates_on_both_wires(base, tmp_path, authority, client_verify):
     config = write_ssl_config(tmp_path / "ssl.config", authority, client_verify=client_verify)
-    pair = authority.issue_cert("client")
-    certificate = {"private_key": pair.private_key_pem.bytes(), "certificate_chain": pair.cert_chain_pems[0].bytes()}
-    trusting = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
-    showing = grpc.ssl_channel_credentials(authority.cert_pem.bytes(), **certificate)
-    stranger = grpc.ssl_channel_credentials(trustme.CA().cert_pem.bytes())
-    allowed = {None: False, stranger: False, trusting: not client_verify, showing: True}
-    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, ssl_config_file=config)) as local:
-        for credentials, ok in allowed.items():
-            with calling(local, credentials) as caller:
-                if ok:
-                    assert caller.predict(request_arrays([3]))["image"][0, 0, 0, 0] == 75
-                else:
-                    assert refused(caller.predict, request_arrays([3]))[0] == "UNAVAILABLE"
-
-
-@pytest.mark.parametrize("scheme", ["", "https://"], ids=["gRPC", "REST"])
-def test_over_tls_a_client_must_show_its_certificate_on_both_wires(base, tmp_path, authority, scheme):
-    config = write_ssl_config(tmp_path / "ssl.config", authority, client_verify=True)
     pair, paths = authority.issue_cert("client"), {n: tmp_path / n for n in ("root", "key", "certificate")}
     authority.cert_pem.write_to_path(paths["root"])
     pair.private_key_pem.write_to_path(paths["key"])
     pair.cert_chain_pems[0].write_to_path(paths["certificate"])
-    known = TLS(paths["root"], client_key=paths["key"], client_certificate=paths["certificate"])
+    showing = TLS(paths["root"], client_key=paths["key"], client_certificate=paths["certificate"])
+    # Without TLS, or with the usual authorities, which do not know the test's own, nobody is let in.
+    allowed = {None: False, TLS(): False, TLS(paths["root"]): not client_verify, showing: True}
     with server.running(Options(model_base_path=base, port=0, rest_api_port=0, ssl_config_file=config)) as local:
-        address = f"{scheme}{HOST}:{local.rest_api_port if scheme else local.port}"
-        with Client(address, tls=known) as client:
-            assert client.predict("sample", request_arrays([3]))["image"][0, 0, 0, 0] == 75
-        with Client(address, tls=TLS(paths["root"]), retries=0) as client, pytest.raises(Unavailable):
-            client.predict("sample", request_arrays([3]))
+        for (tls_files, ok), rest in itertools.product(allowed.items(), (False, True)):
+            scheme = "" if not rest else "http://" if tls_files is None else "https://"
+            address = f"{scheme}{HOST}:{local.rest_api_port if rest else local.port}"
+            with Client(address, tls=tls_files, retries=0, deadline=20) as client:
+                if ok:
+                    assert client.predict("sample", request_arrays([3]))["image"][0, 0, 0, 0] == 75
+                else:
+                    with pytest.raises(Unavailable):
+                        client.predict("sample", request_arrays([3]))
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import math
+import re
 import time
 import urllib.request
 
@@ -13,6 +14,8 @@ import pytest
 from bare_calls import calling
 from bare_calls import http as ask
 from small_model import request_arrays
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.local_server import rest_json
 from serving.local_server.errors import StatusError
@@ -121,6 +124,10 @@ def test_the_page_asks_this_model_and_nobody_else(local):
     (PREDICT, {"inputs": {**COLUMNS, "digit": [1, 10]}}, 400, "`digit` must be in 0..9"),
     (PREDICT, {"inputs": {**COLUMNS, "w": [1, float("nan")]}}, 400, "`w` must be finite"),
     (PREDICT, {"inputs": {**COLUMNS, "w": [1, 1e300]}}, 400, "`w` must be finite"),
+    (PREDICT, {"inputs": {**COLUMNS, "w": [1, 2**200]}}, 400, "`w` must be finite"),
+    (PREDICT, {"inputs": {**COLUMNS, "w": [1, 10**400]}}, 400, "`w` must be of type float"),
+    # 4 TB, if each string took as much memory as the longest:
+    (PREDICT, {"inputs": {**COLUMNS, "digit": ["x" * 10**6, *[""] * 10**6]}}, 400, "`digit` must be of type int32"),
     (PREDICT, {"inputs": {"digit": [], "w": [], "seed": []}}, 400, "`digit` must hold at least one"),
 ])  # fmt: skip
 def test_errors_say_what_is_wrong(local, path, body, status, message):
@@ -135,17 +142,9 @@ def test_a_request_that_takes_too_long_is_504_and_the_next_one_runs(running):
         assert ask(local, PREDICT, {**slow, "inputs": {"digit": [3], "w": [1], "seed": [0]}})[0] == 200
 
 
-class Signature:
-    """A stand-in for a SignatureDef with one input of strings."""
-
-    method_name = "tensorflow/serving/predict"
-
-    def __init__(self):
-        from tensorflow.core.protobuf import meta_graph_pb2
-
-        shape = {"dim": [{"size": -1}]}
-        self.inputs = {"image_bytes": meta_graph_pb2.TensorInfo(dtype="DT_STRING", tensor_shape=shape)}
-        self.outputs = {"y": None}
+STRINGS = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
+STRINGS.inputs["image_bytes"].dtype = types_pb2.DT_STRING
+STRINGS.inputs["image_bytes"].tensor_shape.dim.add(size=-1)
 
 
 @pytest.mark.parametrize("body, expected", [
@@ -155,20 +154,18 @@ class Signature:
     ({"inputs": [{"b64": "AP8="}]}, [b"\0\xff"]),
 ])  # fmt: skip
 def test_bytes_come_in_as_base64(body, expected):
-    call, _ = rest_json.read_body(json.dumps(body), {"serving_default": Signature()})
+    call, _ = rest_json.read_body(json.dumps(body), {"serving_default": STRINGS})
     assert call.inputs["image_bytes"].tolist() == expected
 
 
-@pytest.mark.parametrize("value", [{"b64": "???"}, {"b64": 3}, {"b65": ""}, 3, None, {"b64": "é"}])
-def test_what_is_no_base64_is_refused(value):
-    with pytest.raises(StatusError, match="`image_bytes` must be "):
-        rest_json.read_body(json.dumps({"inputs": {"image_bytes": [value]}}), {"serving_default": Signature()})
-
-
-@pytest.mark.parametrize("value", [[["a", "b"], ["c"]], [["a", "b"], ["c"], ["d"]], ["a", ["b"]]])
-def test_ragged_strings_are_refused(value):
-    with pytest.raises(StatusError, match="lists of equal lengths"):
-        rest_json.read_body(json.dumps({"inputs": {"image_bytes": value}}), {"serving_default": Signature()})
+@pytest.mark.parametrize("value, said", [
+    *[([odd], "be strings or {'b64': ...}") for odd in ({"b64": 3}, {"b65": ""}, 3, None)],
+    *[([odd], "be base64") for odd in ({"b64": "???"}, {"b64": "é"})],
+    *[(odd, "be lists of equal lengths") for odd in ([["a", "b"], ["c"]], [["a", "b"], ["c"], ["d"]], ["a", ["b"]])],
+])  # fmt: skip
+def test_what_are_no_bytes_is_refused(value, said):
+    with pytest.raises(StatusError, match=f"`image_bytes` must {re.escape(said)}"):
+        rest_json.read_body(json.dumps({"inputs": {"image_bytes": value}}), {"serving_default": STRINGS})
 
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (7,), (2, 3), (5, 1, 2), (2, 9), (4, 0)])

@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
-from bare_calls import calling, predict_request, refused
+from bare_calls import calling, predict_request, refused, wait_until
 from small_model import request_arrays, write_model
 from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 
@@ -48,13 +48,6 @@ def add_version(models, base, number, *, gain=20):
     """As an export does: complete, or not at all."""
     shutil.copytree(models / str(gain), base / f".{number}.partial")
     (base / f".{number}.partial").rename(base / str(number))
-
-
-def wait_until(condition, *, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def grey(caller, **spec):
