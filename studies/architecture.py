@@ -6,7 +6,7 @@ Every arm trains the network of `mnist_fast`'s first stage on a third of MNIST, 
 epochs of that network take on a CPU. It has self-attention at 7 x 7 pixels, two levels of 32 and 64 channels, and one
 and two blocks a level. An epoch without attention takes about 0.86 times as long, one with twice the blocks 1.65 times,
 one with 1.5 times the channels 1.67 times, so these arms have seven, four and four: the larger ones have about a tenth
-more compute. These are medians of 76 train steps in float32, the networks in turns, on two busy cores; `python -m
+more compute. These are of 76 train steps in float32, the networks in turns, on two busy cores; `python -m
 benchmarks.training --configs diffusion without_attention deeper wider --precisions float32`, which measures one after
 the other, gave 0.80, 1.64 and 1.72 for `fit` there. To distort the images takes 1 % of a step.
 
@@ -23,12 +23,14 @@ from studies import short_trainings, study, trainings
 from studies.short_trainings import Changes, Drawn
 
 BASE = "attention"
+SHORT = {"warmup_steps": 100}
+"""What every arm's training differs in: four epochs are 564 steps, of which 500 would be the base's warm-up."""
 ARMS: dict[str, Changes] = {
-    "plain": {"network": {"attention": (False, False)}, "training": {"epochs": 7}},
-    BASE: {},
-    "distorted": {"data": {"augmentation": "distort"}},
-    "deeper": {"network": {"depths": (2, 4)}, "training": {"epochs": 4}},
-    "wider": {"network": {"widths": (48, 96)}, "training": {"epochs": 4}},
+    "plain": {"network": {"attention": (False, False)}, "training": {**SHORT, "epochs": 7}},
+    BASE: {"training": SHORT},
+    "distorted": {"data": {"augmentation": "distort"}, "training": SHORT},
+    "deeper": {"network": {"depths": (2, 4)}, "training": {**SHORT, "epochs": 4}},
+    "wider": {"network": {"widths": (48, 96)}, "training": {**SHORT, "epochs": 4}},
 }
 """Name -> what differs from the base, which has self-attention."""
 COST = {"plain": 0.86, "deeper": 1.65, "wider": 1.67}

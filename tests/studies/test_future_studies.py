@@ -31,12 +31,13 @@ def test_an_arm_of_the_architecture_is_one_change_of_the_base_and_takes_about_as
     assert architecture.base_epochs(name) == pytest.approx(short_trainings.EPOCHS, rel=0.15)
 
 
-def test_the_base_of_the_architecture_is_plain_training():
-    """So the tables of both studies may be read side by side."""
+def test_the_base_of_the_architecture_is_plain_training_with_a_short_warm_up():
     options = study.Options()
     (plain,) = training_ideas.stages("plain", 1, options)
     base = architecture.configuration(architecture.BASE, 1, options)
-    assert dataclasses.replace(base, name=plain.name) == plain and base.network.attention == (False, True)
+    training = dataclasses.replace(plain.training, warmup_steps=100)
+    assert base == dataclasses.replace(plain, name=base.name, training=training)
+    assert base.network.attention == (False, True) and plain.training.warmup_steps > 100
 
 
 def test_calls_are_those_that_the_guidance_makes():
