@@ -6,15 +6,18 @@ Theirs is a `UNet2DModel` with the residual blocks, attention at 7 x 7 and class
 whose number of weights is nearest to ours. It trains with AdamW on eps, the library's usual objective, and samples with
 its DPM-Solver++, 20 steps, both halves of the guidance in one batch. Training is measured in float32 and in bfloat16,
 ours by Keras's policy and theirs by autocast, since which of them is faster depends on the processor; sampling in
-float32. Each side runs in a process of its own, one after the other, on all cores, with random weights in theirs: the
-time does not depend on them.
+float32. Ours trains as `train.py --parts` does, with a part of each batch on each core. Each measurement runs in a
+process of its own, one after the other, on all cores, with random weights in theirs: the time does not depend on them.
 """
 
 import dataclasses
 import functools
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
+from concurrent import futures
+from typing import Any
 
 import numpy as np
 import tyro
@@ -36,75 +39,101 @@ class Arguments:
     training_batch: int = 128
     steps: int = 12
     """Training steps that are measured, after three more."""
+    parts: int = os.cpu_count() or 1
+    """Parts of a batch that ours trains on side by side. Default: as many as there are cores."""
     seconds: float = 8.0
     """Time to measure each batch size for, at least."""
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    context = multiprocessing.get_context("spawn")
     heads = " | ".join(f"sampling, batch {batch}" for batch in arguments.batches)
     trained = "training, float32 | training, bfloat16"
-    print(f"{machine.describe()}; images/s; training in batches of {arguments.training_batch}")
+    print(
+        f"{machine.describe()}; images/s; training in batches of {arguments.training_batch}, ours in {arguments.parts}"
+    )
     print(f"| model | weights | steps | {trained} | {heads} |\n" + "|---" * (5 + len(arguments.batches)) + "|")
     for preset in arguments.presets:
-        rates: dict = {}
-        model: str | int = preset
-        for side in (ours, theirs):
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=side, args=(sender, model, arguments))
-            process.start()
-            sender.close()
-            name, model, steps, *rates[side] = receiver.recv()
-            process.join()
-            print(f"| {name} | {model:,} | {steps} | " + " | ".join(f"{r:.1f}" for r in rates[side]) + " |", flush=True)
-        ratios = [f"{a / b:.1f} x" for a, b in zip(rates[ours], rates[theirs])]
-        print("| ratio | | | " + " | ".join(ratios) + " |", flush=True)
-        best = [max(rates[side][: len(PRECISIONS)]) for side in (ours, theirs)]
+        name, size, steps, *drawn = apart(sample_ours, preset, arguments)
+        rates = [[*(apart(train_ours, preset, precision, arguments) for precision in PRECISIONS), *drawn]]
+        line(name, size, steps, rates[0])
+        width, size, *drawn = apart(sample_theirs, size, arguments)
+        rates += [[*(apart(train_theirs, width, precision, arguments) for precision in PRECISIONS), *drawn]]
+        line("diffusers, UNet2DModel", size, STEPS, rates[1])
+        ratios = [f"{a / b:.1f} x" for a, b in zip(*rates)]
+        print("| ratio | | | " + " | ".join(ratios) + " |")
+        best = [max(each[: len(PRECISIONS)]) for each in rates]
         print(f"Training, each side in its faster precision: {best[0] / best[1]:.2f} x", flush=True)
 
 
-def ours(sender, preset, arguments) -> None:
-    """Send (name, weights, steps, images/s of training in each precision, images/s of each batch size)."""
-    import keras
-    import tensorflow as tf
+def line(name: str, size: int, steps: int, rates: list[float]) -> None:
+    """Print one line of the table."""
+    print(f"| {name} | {size:,} | {steps} | " + " | ".join(f"{rate:.1f}" for rate in rates) + " |", flush=True)
 
+
+def apart(function: Callable, *arguments: Any) -> Any:
+    """What a function returns in a new process. TensorFlow and PyTorch do not share one."""
+    with futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def sample_ours(preset: str, arguments: Arguments) -> tuple:
+    """(name, weights, steps, images/s of each batch size)."""
     from keras_ddpm import presets
     from keras_ddpm.sampling_request import w_of_class
-    from keras_ddpm.training.ddpm import DDPM
 
     generator = presets.load_preset(preset)
-    config, shape, classes = presets.read_config(preset)
-    w = w_of_class(config.sampling.w, CLASSES)
+    w = w_of_class(presets.read_config(preset)[0].sampling.w, CLASSES)
     rates = [
         rate(functools.partial(_draw, generator, w, batch), batch, at_least=arguments.seconds)
         for batch in arguments.batches
     ]
-    batch = tuple(tf.constant(array) for array in _batch(arguments.training_batch))
-    trained = []
-    for precision in PRECISIONS:
-        model = DDPM(presets.build_network(config, shape, classes, dtype=precision), generator.diffusion)
-        model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
-        step = tf.function(model.train_step)
-        trained.append(train_rate(lambda step=step: float(step(batch)["loss"]), arguments))
-    sender.send((f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, *trained, *rates))
+    return f"keras_ddpm, {preset}", generator.network.count_params(), generator.steps, *rates
 
 
-def theirs(sender, size, arguments) -> None:
-    """The same of diffusers, with about `size` weights. TensorFlow and PyTorch do not share a process."""
-    import torch
+def train_ours(preset: str, precision: str, arguments: Arguments) -> float:
+    """Images/s of a train step."""
+    import keras
+    import tensorflow as tf
 
-    network = min((unet(width) for width in range(8, 97, 8)), key=lambda net: abs(_size(net) - size))
+    from keras_ddpm import presets
+    from keras_ddpm.diffusion import Diffusion
+    from keras_ddpm.networks.call import in_parts
+    from keras_ddpm.training.ddpm import DDPM
+    from keras_ddpm.training.distribution.side_by_side import claim_cores
+
+    claim_cores(arguments.parts)
+    config, shape, classes = presets.read_config(preset)
+    network = presets.build_network(config, shape, classes, dtype=precision)
+    model = DDPM(network, Diffusion.from_names(**vars(config.diffusion)))
+    model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
+    step, batch = tf.function(model.train_step), tuple(tf.constant(a) for a in _batch(arguments.training_batch))
+    with in_parts(arguments.parts):
+        return train_rate(lambda: float(step(batch)["loss"]), arguments)
+
+
+def sample_theirs(size: int, arguments: Arguments) -> tuple:
+    """(width with about `size` weights, weights, images/s of each batch size)."""
+    networks = {width: unet(width) for width in range(8, 97, 8)}
+    width = min(networks, key=lambda width: abs(_size(networks[width]) - size))
     rates = [
-        rate(functools.partial(_denoise, network, batch), batch, at_least=arguments.seconds)
+        rate(functools.partial(_denoise, networks[width], batch), batch, at_least=arguments.seconds)
         for batch in arguments.batches
     ]
+    return width, _size(networks[width]), *rates
+
+
+def train_theirs(width: int, precision: str, arguments: Arguments) -> float:
+    """Images/s of a train step of the network of a width."""
+    import torch
+
+    network = unet(width)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     images, labels = _batch(arguments.training_batch)
     x_0, labels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels).long()
     scheduler = _scheduler()
 
-    def step(precision):
+    def step():
         t, eps = torch.randint(0, T, (len(x_0),)), torch.randn_like(x_0)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision != "float32"):
             predicted = network(scheduler.add_noise(x_0, eps, t), t, class_labels=labels).sample
@@ -116,8 +145,7 @@ def theirs(sender, size, arguments) -> None:
         return loss.item()
 
     network.train()
-    trained = [train_rate(functools.partial(step, precision), arguments) for precision in PRECISIONS]
-    sender.send(("diffusers, UNet2DModel", _size(network), STEPS, *trained, *rates))
+    return train_rate(step, arguments)
 
 
 def unet(width: int):

@@ -50,6 +50,8 @@ def predict(
         (B, H, W, C).
     """
     parts, B = PARTS.get(), ops.shape(x_t)[0]
+    if isinstance(B, int):  # in a graph it may be unknown
+        parts = min(parts, B)
     if parts == 1:
         return _call(network, x_t, t, condition, training)
     rows = [slice(B * i // parts, B * (i + 1) // parts) for i in range(parts)]

@@ -208,6 +208,7 @@ def test_the_first_node_of_a_slurm_list(nodes, first):
         (lambda: Devices("some"), "`devices` must be 'all' or at least 1. Received: 'some'"),
         (lambda: Devices(processes=0), "`processes` must be at least 1"),
         (lambda: Devices(process=-1), "`process` must be at least 0"),
+        (lambda: Devices(parts=0), "`parts` must be at least 1. Received: 0"),
         (lambda: Devices(None, "h:1"), "need `coordinator`, `processes` and `process`. Received: 'h:1', None, None"),
         (lambda: Devices(None, None, 2, 0), "need `coordinator`, `processes` and `process`"),
         (lambda: Devices(None, "h:1", 2, 2), r"`process` must be in 0\.\.1, below `processes`. Received: 2"),

@@ -1,0 +1,95 @@
+"""A network computed in parts of a batch is the network, with its gradients; cores are claimed before any work."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_ddpm import Diffusion, Label, UNet
+from keras_ddpm.networks.call import in_parts, predict
+from keras_ddpm.schedules import cosine
+from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.training.distribution.side_by_side import claim_cores
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(3)
+    made = UNet((8, 8, 1), {"label": Label(3)}, widths=(8, 8), depths=(1, 1), embed_dim=8, heads=2)
+    made.build()
+    for weight in made.weights:  # the head of a new network is zero
+        weight.assign(weight + 0.1 * keras.random.normal(weight.shape, seed=5))
+    return made
+
+
+def batch(n):
+    random = np.random.default_rng(0)
+    x_t, t = random.normal(size=(n, 8, 8, 1)).astype("float32"), random.uniform(0.1, 1, n).astype("float32")
+    return x_t, t, {"label": (np.arange(n) % 4).astype("int32")}
+
+
+@pytest.mark.parametrize("n, parts", [(4, 2), (5, 2), (5, 3), (2, 4)])
+def test_a_prediction_in_parts_is_the_prediction(network, n, parts):
+    x_t, t, condition = batch(n)
+    whole = predict(network, x_t, t, condition)
+    with in_parts(parts):
+        found = predict(network, x_t, t, condition)
+    assert np.ptp(whole) > 0.1
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
+def test_each_part_is_a_call_and_none_outside(network, monkeypatch):
+    seen = []
+    monkeypatch.setattr(network, "call", lambda x_t, *given, **named: seen.append(len(x_t)) or x_t)
+    with in_parts(2):
+        predict(network, *batch(5))
+    predict(network, *batch(5))
+    assert seen == [2, 3, 5]
+
+
+def test_gradients_in_parts_are_the_gradients(network):
+    model = DDPM(network, Diffusion(cosine(1000)), ema_decay=0)
+    model.compile(optimizer="sgd")
+    x_t, t, condition = batch(6)
+
+    def gradients():
+        def loss():
+            return ops.mean(ops.square(predict(network, x_t, t, condition, training=True) - 1.0)), ()
+
+        return [np.asarray(g) for g in model.gradients(loss, network.trainable_variables)[0]]
+
+    whole = gradients()
+    with in_parts(3):
+        found = gradients()
+    assert max(np.abs(g).max() for g in whole) > 1e-3
+    for ours, theirs in zip(found, whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_network_of_inputs_and_outputs_is_computed_in_parts_too():
+    inputs = {
+        "x_t": keras.Input((4, 4, 1), name="x_t"),
+        "t": keras.Input((), name="t"),
+        "label": keras.Input((), dtype="int32", name="label"),
+    }
+    functional = keras.Model(inputs, inputs["x_t"] * ops.reshape(inputs["t"], (-1, 1, 1, 1)))
+    x_t, t = np.ones((3, 4, 4, 1), "float32"), np.array([0.1, 0.2, 0.3], "float32")
+    with in_parts(2):
+        found = predict(functional, x_t, t, {"label": np.zeros(3, "int32")})
+    np.testing.assert_allclose(found, x_t * t[:, None, None, None])
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="of TensorFlow's threads")
+def test_cores_are_claimed_before_tensorflow_computes():
+    claim_cores(1)  # nothing to do
+    ops.convert_to_numpy(ops.zeros(1) + 1)
+    with pytest.raises(ValueError, match=r"`parts` must be set before anything is computed .* Received: 3"):
+        claim_cores(3)
+
+
+@pytest.mark.skipif(TENSORFLOW, reason="what other backends are refused")
+def test_parts_are_refused_on_other_backends():
+    with pytest.raises(ValueError, match="`parts` are for TensorFlow: with KERAS_BACKEND=jax use `devices`"):
+        claim_cores(2)
