@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 SLURM = {"SLURM_STEP_NODELIST": "a1,a2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_ID": "7"}
 
 
-def start(*args, devices=1, **kwargs):
+def start(*args, devices=1, backend="jax", **kwargs):
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"  # compiles faster
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *map(str, args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen(command, env=environment, **pipes, **kwargs)
@@ -139,6 +139,23 @@ def train(config, out, count, *flags, each=()):
     common, address = ("train.py", "--config", config, "--out", out, *flags), free_address()
     where = [("--coordinator", address, "--processes", count, "--process", p) for p in range(count)]
     return [start(*common, *where[p], *(each[p] if each else ())) for p in range(count)]
+
+
+@pytest.mark.slow
+def test_a_training_in_parts_has_the_losses_of_a_training_and_resumes_in_others(config, tmp_path):
+    for folder, epochs, *flags in (
+        ("whole", 3),
+        ("parts", 2, "--parts", 2),
+        ("parts", 3, "--resume", "--parts", 3),
+    ):
+        given = ("--config", config) if "--resume" not in flags else ()
+        command = ("train.py", *given, "--out", tmp_path / folder, "--epochs", epochs, *flags)
+        ((status, _, error),) = finish(start(*command, backend="tensorflow"))
+        assert status == 0, error
+    whole, parts = (list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("whole", "parts"))
+    assert len(whole) == len(parts) == 3
+    for ours, theirs in zip(parts, whole):
+        np.testing.assert_allclose([float(ours[n]) for n in ours], [float(theirs[n]) for n in theirs], rtol=1e-4)
 
 
 @pytest.mark.slow
