@@ -20,6 +20,8 @@ SIDE = 32
 MARGINS = ((0, 0), (2, 2), (2, 2), (0, 0))
 NEAREST = 64
 SPLITS = ("train", "test")
+ATTRIBUTES = tuple(f"{what}_{part}" for what in ("digit", "ground") for part in ("red", "green", "blue"))
+"""The parts of both colours, from 0 to 1."""
 ROWS = 5_000
 
 

@@ -140,11 +140,8 @@ def _digits_8x8(split):
 def _colour_mnist(split):
     mnist = load("mnist", split)
     images, *colours = colour_mnist.colour(mnist.images, split=split)
-    named = zip(("digit", "ground"), colours)
-    attributes = {
-        f"{of}_{c}": colour[:, i] / 255 for of, colour in named for i, c in enumerate(("red", "green", "blue"))
-    }
-    return images, mnist.labels, colour_mnist.NUM_CLASSES, attributes
+    parts = np.concatenate(colours, axis=1) / 255
+    return images, mnist.labels, colour_mnist.NUM_CLASSES, dict(zip(colour_mnist.ATTRIBUTES, parts.T, strict=True))
 
 
 def _canvas_mnist(split):
