@@ -23,6 +23,8 @@ class Judge:
     """Images of the training split to learn from, from its beginning; 0 for all that are not held out."""
     validation_images: int | None = None
     """Images held out from the end of the training split. Default: a tenth, at most 5,000; 0 for none."""
+    image_size: int = 0
+    """Side to which the middle square of each image is resized, as in training; 0 leaves images as they are."""
     seed: int = 0
     """Seed of the weights, the order and the distortions."""
 
@@ -31,7 +33,7 @@ class Judge:
 
         interrupt.advise(lambda: "Nothing was written.")
         out = self.out or pathlib.Path("judges") / pathlib.Path(self.dataset).stem
-        names = ("arch", "epochs", "train_images", "validation_images", "seed")
+        names = ("arch", "epochs", "train_images", "validation_images", "image_size", "seed")
         notes = train_judge(self.dataset, out, **{name: getattr(self, name) for name in names}, verbose=2).notes
         right = f"{100 * notes['test_accuracy']:.2f} % of the test images right"
         if notes["held_out_accuracy"] is not None:

@@ -157,7 +157,8 @@ def _clip_name(name):
 
 def _real(dataset, notes, *, shipped: bool) -> tuple[Pair, Pair]:
     """Real test images and training images, each (images, labels), which the judge knows."""
-    test, training = (data.load(dataset, split) for split in ("test", "train"))
+    size = notes.get("image_size", 0)
+    test, training = (data.load(dataset, split, image_size=size) for split in ("test", "train"))
     kind = judge_folder.kind_of(notes)
     for images, labels, _ in (test, training):
         check_images(images, name="dataset", kind=kind)

@@ -49,7 +49,7 @@ class EvaluateDuringTraining(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Loads the real images and the judge."""
-        training = data.load(self.dataset, "train")
+        training = data.load(self.dataset, "train", image_size=self.notes.get("image_size", 0))
         check_images(training.images, minimum=MINIMUM, name="dataset", kind=self.kind)
         judge_folder.check_data(self.notes, self.dataset, training, shipped=self.judge is None)
         images, self.labels, _ = training.first(self.n)

@@ -37,7 +37,9 @@ def test_training_logs_figures_every_few_epochs_in_the_same_columns(tmp_path):
 def test_no_test_image_is_looked_at_during_training(tmp_path, monkeypatch):
     dataset = write_strokes(tmp_path / "strokes.npz")
     splits, load = [], EvaluateDuringTraining.on_train_begin.__globals__["data"].load
-    monkeypatch.setattr("keras_ddpm.data.load", lambda name, split: splits.append(split) or load(name, split))
+    monkeypatch.setattr(
+        "keras_ddpm.data.load", lambda name, split, **rest: splits.append(split) or load(name, split, **rest)
+    )
     watch = EvaluateDuringTraining(None, np.ones(10), str(dataset), every=1, n=100)
     watch.on_train_begin()
     assert splits == ["train"]

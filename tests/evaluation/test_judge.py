@@ -95,6 +95,21 @@ def test_a_judge_may_learn_from_the_beginning_of_the_training_split_alone(datase
     assert (notes["images"], notes["held_out_images"]) == (150, 30) and notes["command"].endswith("--train-images 150")
 
 
+def test_a_judge_of_resized_images_measures_by_real_images_of_its_size(dataset, tmp_path):
+    notes = train_judge.train_judge(dataset, tmp_path / "judge", image_size=8, epochs=1).notes
+    assert notes["image_shape"] == [8, 8, 3] and notes["command"].endswith("--image-size 8")
+    real = data.load(dataset, "test", image_size=8)
+    report = evaluate(tuple(real[:2]), judge=tmp_path / "judge", only=FIRST)
+    for name, value in report.figures.items():
+        assert value["model"] == value["real"], name
+    watch = EvaluateDuringTraining(None, np.ones(4), str(dataset), every=1, n=100, judge=str(tmp_path / "judge"))
+    watch.on_train_begin()
+    found = dict(watch.metrics["pixels"](*data.load(dataset, "train", image_size=8).first(100)[:2]))
+    assert found["pixel_mean"] == pytest.approx(
+        data.load(dataset, "train", image_size=8).first(100).images.mean() / 255, abs=0.02
+    )
+
+
 def test_a_small_data_set_gets_as_many_steps_as_a_large_one(dataset, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(train_judge, "train_classifier", lambda *_, **settings: asked.append(settings) or 1 / 0)
@@ -111,6 +126,7 @@ def test_a_small_data_set_gets_as_many_steps_as_a_large_one(dataset, tmp_path, m
         ({"arch": "vgg"}, r"`arch` must be one of \['conv3x3', 'wide5x5'\]. Received: 'vgg'"),
         ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
         ({"train_images": -1}, "`train_images` must be at least 0. Received: -1"),
+        ({"image_size": -1}, "`image_size` must be at least 0. Received: -1"),
         ({"validation_images": 300}, r"`validation_images` must be in 1\.\.299"),
         ({"validation_images": -1}, r"`validation_images` must be in 1\.\.299"),
         ({"dataset": "patchez.npz"}, "There is no file 'patchez.npz'"),
@@ -303,7 +319,7 @@ def test_a_copy_of_the_data_in_another_order_is_the_same_data(judged, dataset, t
 
 
 def test_the_shipped_judge_does_not_take_another_data_set_for_mnist(monkeypatch, mnist):
-    monkeypatch.setattr(data, "load", lambda name, split: data.Dataset(*mnist[split], 10))
+    monkeypatch.setattr(data, "load", lambda name, split, **rest: data.Dataset(*mnist[split], 10))
     images, labels = (array[:100] for array in mnist["test"])
     with pytest.raises(ValueError, match=r"`judge` must know the data set\. It was trained on 'mnist'.*fashion_mnist"):
         evaluate((images, labels), dataset="fashion_mnist", only="pixels")

@@ -31,6 +31,7 @@ def train_judge(
     epochs: int | None = None,
     train_images: int = 0,
     validation_images: int | None = None,
+    image_size: int = 0,
     seed: int = 0,
     verbose: int = 0,
 ) -> Judge:
@@ -44,6 +45,7 @@ def train_judge(
         epochs: Passes over the training images. None: 10, or as many more as make 2,000 steps.
         train_images: Images of the training split to learn from, from its beginning; 0 for all that are not held out.
         validation_images: Images held out from the end of the training split. None: a tenth, at most 5,000; 0 for none.
+        image_size: Side to which the middle square of each image is resized, as in training; 0 leaves images as they are.
         seed: Seed of the weights, the order and the distortions.
         verbose: As in `keras.Model.fit`.
 
@@ -64,8 +66,10 @@ def train_judge(
         raise ValueError(f"`epochs` must be at least 1. Received: {epochs}")
     if train_images < 0:
         raise ValueError(f"`train_images` must be at least 0. Received: {train_images}")
+    if image_size < 0:
+        raise ValueError(f"`image_size` must be at least 0. Received: {image_size}")
     folder.check_new(out)
-    train, test = (data.load(dataset, split) for split in ("train", "test"))
+    train, test = (data.load(dataset, split, image_size=image_size) for split in ("train", "test"))
     kind = _kind(dataset, train, test)
     rest, held_out = _hold_out(train, validation_images)
     rest = rest.first(train_images)
@@ -78,11 +82,13 @@ def train_judge(
     count = 0 if held_out is None else len(held_out.images)
     flags = f"--arch {arch} --epochs {epochs} --validation-images {count} --seed {seed}"
     flags += f" --train-images {train_images}" if train_images else ""
+    flags += f" --image-size {image_size}" if image_size else ""
     notes = {
         "command": f"python -m keras_ddpm judge --dataset {dataset} {flags}",
         **settings,
         "dataset": str(dataset),
         "data_sha256": train.fingerprint(),
+        "image_size": image_size,
         "image_shape": list(kind.image_shape),
         "num_classes": kind.num_classes,
         "images": len(rest.images),
