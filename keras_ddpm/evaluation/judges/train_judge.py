@@ -45,7 +45,7 @@ def train_judge(
         epochs: Passes over the training images. None: 10, or as many more as make 2,000 steps.
         train_images: Images of the training split to learn from, from its beginning; 0 for all that are not held out.
         validation_images: Images held out from the end of the training split. None: a tenth, at most 5,000; 0 for none.
-        image_size: Side to which the middle square of each image is resized, as in training; 0 leaves images as they are.
+        image_size: Side to which the middle square of each image is resized, as in training; 0 leaves it as it is.
         seed: Seed of the weights, the order and the distortions.
         verbose: As in `keras.Model.fit`.
 
