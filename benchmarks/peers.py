@@ -98,13 +98,14 @@ def train_ours(preset: str, precision: str, arguments: Arguments) -> float:
 
     from keras_ddpm import presets
     from keras_ddpm.diffusion import Diffusion
+    from keras_ddpm.networks.build import build_network
     from keras_ddpm.networks.call import in_parts
     from keras_ddpm.training.ddpm import DDPM
     from keras_ddpm.training.distribution.side_by_side import claim_cores
 
     claim_cores(arguments.parts)
     config, shape, classes = presets.read_config(preset)
-    network = presets.build_network(config, shape, classes, dtype=precision)
+    network = build_network(config, shape, classes, dtype=precision)
     model = DDPM(network, Diffusion.from_names(**vars(config.diffusion)))
     model.compile(optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0), jit_compile=False)
     step, batch = tf.function(model.train_step), tuple(tf.constant(a) for a in _batch(arguments.training_batch))

@@ -26,7 +26,7 @@ import tyro
 from configs import mnist
 from keras_ddpm.cli.run import run
 from keras_ddpm.config import Config, NetworkConfig
-from keras_ddpm.presets import build_network
+from keras_ddpm.networks.build import build_network
 
 GIGABIT = 1e9 / 8  # bytes a second
 LARGE = NetworkConfig(widths=(360, 712), depths=(3, 7), embed_dim=512)  # 100 million weights

@@ -24,7 +24,7 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
-from keras_ddpm.presets import build_network
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.sampling_request import w_of_class
 from keras_ddpm.training.objectives import make_model
 

@@ -23,8 +23,8 @@ from keras_ddpm.cli.run import run
 from keras_ddpm.config import Config, choose
 from keras_ddpm.data.batches import Batches
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.networks.call import in_parts
-from keras_ddpm.presets import build_network
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.distribution.side_by_side import claim_cores
 from keras_ddpm.training.objectives import make_model

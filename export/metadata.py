@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.data import attributes
+from keras_ddpm.networks.build import diffused_shape
 from keras_ddpm.restoration import projection
 
 from .signatures import ALLOWED_BATCH_SIZES, MAX_BATCH
@@ -38,7 +39,7 @@ def collect(config, preset: str | os.PathLike, *, every: int, xla: bool) -> dict
         "T": config.diffusion.T,
         **dataclasses.asdict(config.sampling),
         "every": every,
-        **({"latent_shape": presets.diffused_shape(config, image_shape)} if config.latent else _restoration(config)),
+        **({"latent_shape": diffused_shape(config, image_shape)} if config.latent else _restoration(config)),
         "max_batch": MAX_BATCH,
         "allowed_batch_sizes": ALLOWED_BATCH_SIZES,
         "xla": xla,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import presets, rejection
+from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.sampling_request import check_asked, check_baked_w
 
 
@@ -72,7 +73,7 @@ def sample(
         check_baked_w(w, settings.sampling.w)
     chosen = {"sampler": sampler, "steps": steps, "guide": guide, "guide_scale": guide_scale}
     presets.with_sampling(settings, **chosen)
-    conditions = presets.conditions_of(settings, num_classes)
+    conditions = conditions_of(num_classes, settings.data.attributes)
     digit, w, seed, others = check_asked(digit, w, seed, attributes, conditions=conditions, own=settings.sampling.w)
     rejection.check(best_of, judge, image_shape, num_classes)
     generator = load(preset, runtime=runtime, **chosen)

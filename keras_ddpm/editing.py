@@ -19,6 +19,7 @@ from keras import ops
 
 from keras_ddpm import api, image_request, noise, presets, samplers
 from keras_ddpm.compiled import compiled, in_batches
+from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.data.pixels import to_float, to_uint8
 from keras_ddpm.sampling_request import check_asked, check_baked_w, check_request
 from keras_ddpm.schedules import snap
@@ -149,7 +150,7 @@ def film(
         (21, 28, 28)
     """
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
-    conditions = presets.conditions_of(settings, num_classes)
+    conditions = conditions_of(num_classes, settings.data.attributes)
     digit, w, seed, others = check_asked(digit, w, seed, attributes, conditions=conditions, own=settings.sampling.w)
     others = {name: value.reshape(-1) for name, value in others.items()}
     generator = api.load(preset, sampler=sampler, steps=steps)

@@ -24,7 +24,6 @@ from keras_ddpm.sampling_request import check_baked_w
 
 if TYPE_CHECKING:
     from keras_ddpm.codec import Codec
-    from keras_ddpm.conditions import Condition
     from keras_ddpm.generator import Generator
     from keras_ddpm.networks.autoencoder import Autoencoder
     from keras_ddpm.networks.unet import UNet
@@ -188,6 +187,7 @@ def load_network(preset="mnist") -> "UNet":
     Raises:
         ValueError: for an unknown preset, or weights of another architecture.
     """
+    from keras_ddpm.networks.build import build_network
     from keras_ddpm.weights import read_weights
 
     network = build_network(*read_config(preset), dtype="float32")
@@ -274,20 +274,11 @@ def make_codec(config: Any, image_shape, file: pathlib.Path | None) -> "Codec":
 
 
 def _autoencoder(section, image_shape, file):
+    from keras_ddpm.networks.build import build_autoencoder
     from keras_ddpm.weights import read_weights
 
     network = build_autoencoder(section, image_shape, dtype="float32")
     read_weights(network, file)
-    return network
-
-
-def build_autoencoder(section: configuration.AutoencoderConfig, image_shape, *, dtype=None) -> "Autoencoder":
-    """The autoencoder of a configuration, built, with fresh weights; `dtype` is Keras's policy."""
-    from keras_ddpm.networks.autoencoder import Autoencoder
-
-    sizes = {"latent_channels": section.latent_channels, "widths": section.encoder_widths}
-    network = Autoencoder(image_shape, **sizes, depth=section.encoder_depth, dtype=dtype)
-    network.build()
     return network
 
 
@@ -310,14 +301,6 @@ def with_sampling(config: Any, **sampling) -> configuration.Config:
     return config
 
 
-def conditions_of(config: Any, num_classes: int) -> "dict[str, Condition]":
-    """What the network of a configuration is told: the label, and its attributes."""
-    from keras_ddpm.conditions import Label
-    from keras_ddpm.data import attributes
-
-    return {"label": Label(num_classes), **attributes.conditions(config.data.attributes)}
-
-
 def check_label_alone(config: Any) -> None:
     """Raise for a model that knows attributes, where only a label can be asked for.
 
@@ -329,20 +312,6 @@ def check_label_alone(config: Any) -> None:
             "A runtime takes a digit, w and a seed: `preset` must have no attributes, which `keras_ddpm.sample` and "
             f"servers draw. Received: {config.data.attributes}"
         )
-
-
-def diffused_shape(config: Any, image_shape) -> tuple[int, int, int]:
-    """(H, W, C) of what a configuration diffuses: the images of this shape, or their latents.
-
-    Raises:
-        ValueError: if the autoencoder's levels do not fit the image.
-    """
-    if not config.latent:
-        return image_shape
-    from keras_ddpm.networks.autoencoder import latent_shape
-
-    section = config.autoencoder
-    return latent_shape(image_shape, latent_channels=section.latent_channels, widths=section.encoder_widths)
 
 
 def check_pixels(config: Any, what: str) -> None:
@@ -359,26 +328,6 @@ def check_pixels(config: Any, what: str) -> None:
         raise ValueError(
             f"{what} on pixels: `preset` must diffuse images, not latents of an autoencoder. Received: {config.name!r}"
         )
-
-
-def build_network(config: Any, image_shape, num_classes, *, dtype=None) -> Any:
-    """What a configuration trains, built, with fresh weights: the U-Net of images or latents, or the autoencoder.
-
-    Args:
-        config: `Config`.
-        image_shape: (H, W, C) of the images.
-        num_classes: Number of classes.
-        dtype: Keras's policy; None for the global one.
-    """
-    from keras_ddpm.networks.unet import UNet
-
-    if config.training.objective == "autoencoder":
-        return build_autoencoder(config.autoencoder, image_shape, dtype=dtype)
-    image_shape = diffused_shape(config, image_shape)
-    conditions, levels = conditions_of(config, num_classes), config.diffusion.T
-    network = UNet(image_shape, conditions, levels=levels, **vars(config.network), dtype=dtype)
-    network.build()
-    return network
 
 
 def write_config(folder, config: Any, image_shape, num_classes) -> None:

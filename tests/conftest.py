@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_ddpm.cli.quiet import silence_tensorflow
+from keras_ddpm.networks.build import build_autoencoder, build_network
 
 silence_tensorflow()
 hypothesis.settings.register_profile("laws", deadline=None)  # a law may be slow the first time, and on a busy machine
@@ -47,7 +48,7 @@ def small_preset(tmp_path_factory):
         sampling=config.SamplingConfig(sampler="ddpm", steps=5, w=2.0, guidance_interval=None),
     )
     folder = tmp_path_factory.mktemp("small")
-    network = presets.build_network(small, (28, 28, 1), 10)
+    network = build_network(small, (28, 28, 1), 10)
     randomise(network)
     presets.write_config(folder, small, (28, 28, 1), 10)
     write_weights(network, folder / presets.WEIGHTS)
@@ -64,7 +65,7 @@ def attributes_preset(small_preset, tmp_path_factory):
     small, image_shape, num_classes = presets.read_config(small_preset)
     small = replace_section(small, "data", attributes=("thickness", "slant", "smiles"))
     small = replace_section(small, "network", widths=(8,), depths=(1,), attention=(False,), patch=4)
-    network = presets.build_network(small, image_shape, num_classes)
+    network = build_network(small, image_shape, num_classes)
     randomise(network)
     presets.write_config(folder, small, image_shape, num_classes)
     write_weights(network, folder / presets.WEIGHTS)
@@ -82,8 +83,8 @@ def latent_preset(small_preset, tmp_path_factory):
     small = dataclasses.replace(replace_section(small, "network", patch=1), name="latent")
     small = replace_section(small, "autoencoder", latent_channels=2, encoder_widths=(8, 8, 16))
     small = replace_section(small, "sampling", threshold="none")
-    network = presets.build_network(small, image_shape, num_classes)
-    autoencoder = presets.build_autoencoder(small.autoencoder, image_shape)
+    network = build_network(small, image_shape, num_classes)
+    autoencoder = build_autoencoder(small.autoencoder, image_shape)
     for model, name in ((network, presets.WEIGHTS), (autoencoder, presets.CODEC)):
         randomise(model)
         write_weights(model, folder / name)

@@ -49,6 +49,7 @@ TENSORFLOW = {
     "training/backends.py",
     "training/distribution/devices.py",
     "training/distribution/processes.py",
+    "training/distribution/side_by_side.py",
     "training/optimizer.py",
 }
 """The files of the library that have TensorFlow, TFDS or JAX as their subject, beside evaluation's CLIP."""

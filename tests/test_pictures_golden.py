@@ -12,6 +12,7 @@ import pytest
 
 import keras_ddpm
 from keras_ddpm import presets
+from keras_ddpm.data.attributes import conditions_of
 
 PICTURES = np.load(pathlib.Path(__file__).parent / "golden" / "pictures.npz")
 DIGITS, WS = np.arange(10), np.resize([0.0, 1.0, 1.5, 3.0, 7.0], 10)
@@ -22,7 +23,7 @@ QUICK = [name for name in PICTURES if "/own" in name and not name.endswith(("/th
 def drawn(name):
     preset, sampler, *more = name.split("/")
     if more and not more[0].isdigit():
-        known = presets.conditions_of(presets.read_config(preset)[0], 10)[more[0]]
+        known = conditions_of(10, presets.read_config(preset)[0].data.attributes)[more[0]]
         asked = {more[0]: np.linspace(known.low, known.high, 10)}
         return keras_ddpm.sample(DIGITS, seed=SEEDS, preset=preset, **asked)
     count = int(more[0]) if more else None

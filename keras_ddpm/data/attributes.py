@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_ddpm.conditions import Scalar
+from keras_ddpm.conditions import Condition, Label, Scalar
 
 ROWS = 2_000
 """Images that are measured at a time."""
@@ -94,6 +94,11 @@ MEASURES = {
     "width": Measure(width, 2.0, 22.0, Scalar(0.0, 1.0)),
 }
 """The attributes that are measured on images."""
+
+
+def conditions_of(num_classes: int, names: Sequence[str]) -> dict[str, Condition]:
+    """What a network is told: the label, and its attributes."""
+    return {"label": Label(num_classes), **conditions(names)}
 
 
 def conditions(names: Sequence[str]) -> dict[str, Scalar]:

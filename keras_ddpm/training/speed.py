@@ -12,6 +12,7 @@ from keras_ddpm import presets
 from keras_ddpm.config import Config, from_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.training.objectives import make_model
 from keras_ddpm.training.optimizer import use_xla
 
@@ -51,7 +52,7 @@ def choices(config: Config) -> Iterable[tuple[str, str]]:
 
 def images_per_second(config: Config, source: sources.Source, codec: pathlib.Path | None = None) -> float:
     """Images a second of the median train step, with weights that are thrown away."""
-    network = presets.build_network(config, source.image_shape, source.num_classes, dtype=config.training.precision)
+    network = build_network(config, source.image_shape, source.num_classes, dtype=config.training.precision)
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     latents = presets.make_codec(config, source.image_shape, codec)
     model = make_model(network, diffusion, config, steps=WARM_UP + MEASURED, codec=latents)

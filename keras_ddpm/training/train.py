@@ -15,6 +15,7 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.autoencoder import Autoencoder
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.training import callbacks, speed
 from keras_ddpm.training.autoencoder import ReconstructionGrid
 from keras_ddpm.training.distribution import agreement, cluster
@@ -145,7 +146,7 @@ def _with_codec(config, named):
 def _fit(config, out, source, *, placement, start, codec, resume, recipe):
     training, writes = config.training, placement.processes.first
     diffusion = Diffusion.from_names(**vars(config.diffusion))
-    network = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
+    network = build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
     if start is not None and start.name != callbacks.STATE:
         read_weights(network, start)
     latents = presets.make_codec(config, source.image_shape, codec)
@@ -155,7 +156,7 @@ def _fit(config, out, source, *, placement, start, codec, resume, recipe):
     with placement.outside():
         drawn = model.ema_network
         if placement.several:
-            drawn = presets.build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
+            drawn = build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
             latents = presets.make_codec(config, source.image_shape, codec)
         shown = _shown(config, out, source, drawn, diffusion, latents)
     run, state = callbacks.for_run(config, out, shown, writes=writes, alone=placement.alone)

@@ -51,7 +51,7 @@ def test_tfds_and_npz_agree_on_what_mnist_is(mnist):
 )
 def test_tfds_names_build_networks_of_the_right_shape(name, shape):
     from keras_ddpm.config import Config, NetworkConfig
-    from keras_ddpm.presets import build_network
+    from keras_ddpm.networks.build import build_network
 
     _, image_shape, num_classes = data.describe(name)
     small = Config(network=NetworkConfig(widths=(8,), depths=(1,), attention=(False,), embed_dim=8))

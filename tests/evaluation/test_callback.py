@@ -8,11 +8,12 @@ import pytest
 from conftest import randomise
 from strokes import strokes, write_strokes
 
-from keras_ddpm import config, presets
+from keras_ddpm import config
 from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.callback import EvaluateDuringTraining
 from keras_ddpm.generator import Generator
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.training.ddpm import DDPM
 
 
@@ -21,7 +22,7 @@ def test_training_logs_figures_every_few_epochs_in_the_same_columns(tmp_path):
     dataset = write_strokes(tmp_path / "strokes.npz")
     keras.utils.set_random_seed(0)
     small = config.Config(network=config.NetworkConfig(widths=(8, 16), depths=(1, 1), embed_dim=16, groups=4))
-    network = presets.build_network(small, (28, 28, 1), 10)
+    network = build_network(small, (28, 28, 1), 10)
     randomise(network)
     model = DDPM(network, Diffusion.from_names(T=20))
     model.compile(optimizer="adam", jit_compile=False)

@@ -78,7 +78,7 @@ def test_the_output_has_the_shape_of_the_image(image_shape, patch, levels):
 
 def test_the_reports_network_goes_28_14_7_4_2():
     from configs.report import get_config
-    from keras_ddpm.presets import build_network
+    from keras_ddpm.networks.build import build_network
 
     network = build_network(get_config(), (28, 28, 1), 10)
     sizes = [28]

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_ddpm
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.restoration import operators
 from keras_ddpm.restoration.operators import Operator
 
@@ -120,7 +121,7 @@ def test_a_coloured_picture_keeps_its_grey_one(tmp_path):
         diffusion=config.DiffusionConfig(T=20),
         sampling=config.SamplingConfig(sampler="ddpm", steps=2, guidance_interval=None),
     )
-    network = presets.build_network(small, (8, 8, 3), 4)
+    network = build_network(small, (8, 8, 3), 4)
     randomise(network)
     presets.write_config(tmp_path, small, (8, 8, 3), 4)
     write_weights(network, tmp_path / presets.WEIGHTS)

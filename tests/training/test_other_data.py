@@ -15,7 +15,7 @@ from keras_ddpm.__main__ import main
 from keras_ddpm.cli.main import _commands
 from keras_ddpm.cli.train import from_file, parse_values
 from keras_ddpm.data import datasets
-from keras_ddpm.presets import build_network
+from keras_ddpm.networks.build import build_network
 
 TINY = "--epochs 1 --batch-size 32 --train-images 128 --validation-images 32 --widths 8 --depths 1 --attention False "
 TINY += "--embed-dim 16 --groups 4 --dropout 0 --grid-every 1 --sampler ddim --steps 2"

@@ -8,6 +8,7 @@ from conftest import replace_section
 
 import keras_ddpm
 from keras_ddpm import config, presets
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.training import callbacks
 from keras_ddpm.weights import write_weights
 
@@ -112,7 +113,7 @@ def test_weights_of_another_network_are_no_start(images, tmp_path, small_preset)
 @pytest.fixture(scope="module")
 def student(tmp_path_factory):
     folder, (_, _, settings) = tmp_path_factory.mktemp("student"), stages()
-    network = presets.build_network(settings, (28, 28, 1), 10)
+    network = build_network(settings, (28, 28, 1), 10)
     presets.write_config(folder, settings, (28, 28, 1), 10)
     write_weights(network, folder / presets.WEIGHTS)
     return folder

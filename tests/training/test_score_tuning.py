@@ -12,9 +12,10 @@ from test_ddpm import new_model as diffusion_model
 from test_recipe import stages
 
 import keras_ddpm
-from keras_ddpm import guidance, guides, presets, samplers
+from keras_ddpm import guidance, guides, samplers
 from keras_ddpm.config import Config, NetworkConfig, SamplingConfig, TrainingConfig
 from keras_ddpm.generator import Generator
+from keras_ddpm.networks.build import build_network
 from keras_ddpm.noise import split_seed
 from keras_ddpm.training.losses.draft import DraftTuning
 from keras_ddpm.training.losses.score_weighted import ScoreWeightedTuning
@@ -190,7 +191,7 @@ def test_a_configuration_names_the_objective_and_clip_is_asked(objective):
     training = TrainingConfig(objective=objective, reward_weight=0.5, reward_steps=2, precision="mixed_bfloat16")
     network = NetworkConfig(widths=(8,), depths=(1,), attention=(False,), patch=4, embed_dim=16, groups=4)
     settings = Config(network=network, training=training, sampling=SamplingConfig(sampler="ddim", eta=0.5))
-    built = presets.build_network(settings, (28, 28, 1), 10, dtype="mixed_bfloat16")
+    built = build_network(settings, (28, 28, 1), 10, dtype="mixed_bfloat16")
     model = make_model(built, DIFFUSION, settings, steps=9)
     assert type(model) is KINDS[objective] and isinstance(model.score, guides.ClipGuide)
     twin = type(model).from_config(model.get_config())

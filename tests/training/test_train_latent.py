@@ -14,6 +14,7 @@ import keras_ddpm
 from keras_ddpm import config, presets
 from keras_ddpm.cli.train import from_file
 from keras_ddpm.networks.autoencoder import Autoencoder
+from keras_ddpm.networks.build import build_autoencoder, build_network
 from keras_ddpm.weights import write_weights
 
 pytestmark = pytest.mark.neutral
@@ -63,7 +64,7 @@ def untrained(tmp_path_factory):
     """A folder like that of an autoencoder's run, with random weights."""
     folder = tmp_path_factory.mktemp("untrained")
     presets.write_config(folder, AUTOENCODER, (8, 8, 1), 3)
-    write_weights(presets.build_autoencoder(AUTOENCODER.autoencoder, (8, 8, 1)), folder / presets.WEIGHTS)
+    write_weights(build_autoencoder(AUTOENCODER.autoencoder, (8, 8, 1)), folder / presets.WEIGHTS)
     return folder
 
 
@@ -150,7 +151,7 @@ def test_a_codec_of_other_images_or_clipped_latents_are_named_before_any_work(un
 @pytest.mark.parametrize("name, shape", [("autoencoder", (28, 28, 1)), ("canvas_autoencoder", (64, 64, 1))])
 def test_a_shipped_autoencoder_makes_latents_of_a_few_numbers(name, shape):
     (settings,) = from_file(name)
-    network = presets.build_network(settings, shape, 10)
+    network = build_network(settings, shape, 10)
     h, w, c = network.latent_shape
     assert (h, w, c) == ((7, 7, 4) if shape[0] == 28 else (8, 8, 4)) and network.count_params() < 400_000
 
