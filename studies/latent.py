@@ -45,8 +45,8 @@ NETWORKS = {
         LATENT: dataclasses.replace(SMALL, patch=1),
     },
     "canvas_mnist": {
-        "pixel": NetworkConfig(widths=(32, 64, 96), depths=(1, 2, 2), attention=(False, False, True)),
         LATENT: dataclasses.replace(SMALL, patch=1),
+        "pixel": NetworkConfig(widths=(32, 64, 96), depths=(1, 2, 2), attention=(False, False, True)),
     },
 }
 AUTOENCODERS = {
