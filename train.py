@@ -3,6 +3,7 @@
 python train.py --epochs 50
 python train.py --config configs/report.py --out runs/report
 python train.py --out runs/mnist --resume
+python train.py --parts 2
 KERAS_BACKEND=jax python train.py --devices all
 """
 

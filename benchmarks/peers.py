@@ -13,7 +13,6 @@ process of its own, one after the other, on all cores, with random weights in th
 import dataclasses
 import functools
 import multiprocessing
-import os
 import time
 from collections.abc import Callable
 from concurrent import futures
@@ -39,7 +38,7 @@ class Arguments:
     training_batch: int = 128
     steps: int = 12
     """Training steps that are measured, after three more."""
-    parts: int = os.cpu_count() or 1
+    parts: int = machine.cores()
     """Parts of a batch that ours trains on side by side. Default: as many as there are cores."""
     seconds: float = 8.0
     """Time to measure each batch size for, at least."""

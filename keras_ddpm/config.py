@@ -279,7 +279,7 @@ class Devices:
     """Which of the processes this is, from 0. Default: what Slurm or an indexed Job of Kubernetes says."""
     parts: int = 1
     """Parts of a batch that TensorFlow computes side by side, each on one CPU core. With as many as there are cores,
-    training is faster than with all cores in each operation (docs/scale.md)."""
+    diffusion and consistency train faster than with all cores in each operation (docs/scale.md)."""
 
     def __post_init__(self):
         if self.devices not in (None, "all") and not _at_least(self.devices, 1):

@@ -6,9 +6,9 @@ Every arm trains the network of `mnist_fast`'s first stage on a third of MNIST, 
 epochs of that network take on a CPU. It has self-attention at 7 x 7 pixels, two levels of 32 and 64 channels, and one
 and two blocks a level. An epoch without attention takes about 0.86 times as long, one with twice the blocks 1.65 times,
 one with 1.5 times the channels 1.67 times, so these arms have seven, four and four: the larger ones have about a tenth
-more compute. These are of 76 train steps in float32, the networks in turns, on two busy cores; `python -m
-benchmarks.training --configs diffusion without_attention deeper wider --precisions float32`, which measures one after
-the other, gave 0.80, 1.64 and 1.72 for `fit` there. To distort the images takes 1 % of a step.
+more compute. These ratios are from 76 train steps each in float32, the networks taking turns, on two busy cores;
+`python -m benchmarks.training --configs diffusion without_attention deeper wider --precisions float32`, which measures
+one after the other, gave 0.80, 1.64 and 1.72 for `fit` there. Distorting the images takes 1 % of a step.
 
 All draw by the default model's sampler, whose estimate of x_0 is cut to [-1, 1]. The network with attention also draws
 with an estimate that is not cut, and with dynamic thresholding, which both matter most if guidance is strong: also with
@@ -24,7 +24,7 @@ from studies.short_trainings import Changes, Drawn
 
 BASE = "attention"
 SHORT = {"warmup_steps": 100}
-"""What every arm's training differs in: four epochs are 564 steps, of which 500 would be the base's warm-up."""
+"""Changed for every arm: four epochs are 560 steps, of which the base's warm-up would take 500."""
 ARMS: dict[str, Changes] = {
     "plain": {"network": {"attention": (False, False)}, "training": {**SHORT, "epochs": 7}},
     BASE: {"training": SHORT},

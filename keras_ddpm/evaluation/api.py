@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_ddpm import data
 from keras_ddpm.evaluation import provenance, totals
-from keras_ddpm.evaluation.arrays import check_images, check_labels
+from keras_ddpm.evaluation.arrays import DIGITS, check_images, check_labels
 from keras_ddpm.evaluation.drawing import Drawn, draw
 from keras_ddpm.evaluation.groups import PROCESS, check_counts, check_digits, choose_groups
 from keras_ddpm.evaluation.judges import digit_clip
@@ -135,7 +135,7 @@ def _checked(source, settings):
     notes = judge_folder.read_notes(settings["judge"] or SHIPPED)
     kind, dataset = judge_folder.kind_of(notes), settings["dataset"] or notes["dataset"]
     found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset, kind=kind)
-    mnist = settings["judge"] is None or notes["dataset"] == "mnist"
+    mnist = settings["judge"] is None or (notes["dataset"] == "mnist" and kind == DIGITS)
     groups = choose_groups(settings["only"], arrays_only=found.build is None, mnist=mnist)
     test, training = _real(dataset, notes, shipped=settings["judge"] is None)
     count = found.count(n, most=len(test[0]))

@@ -177,8 +177,8 @@ def check_kind(image_shape: tuple[int, ...], num_classes: int, kind: Kind) -> No
 
 def _other_images(kind, received):
     return (
-        f"The judge knows {kind}. Train one for the images' data set with `python -m keras_ddpm judge`, and name it as "
-        f"`judge`. Received: {received}"
+        f"The judge knows {kind}. Train one for the images' data set with `python -m keras_ddpm judge`, at the run's "
+        f"`--image-size` if it has one, and name it as `judge`. Received: {received}"
     )
 
 

@@ -19,10 +19,10 @@ def is_functional(network: keras.Model) -> bool:
 
 @contextlib.contextmanager
 def in_parts(parts: int) -> Iterator[None]:
-    """Within it, `predict` calls a network once for each part of a batch, as equal as may be.
+    """Within it, `predict` calls a network once for each part of a batch; the parts are as equal as possible.
 
-    A network treats each image alone, so the results are the same up to rounding. The calls do not depend on each
-    other, and TensorFlow runs them, and their gradients, side by side.
+    A network treats each image alone, so without dropout the results are the same up to rounding. The calls do not
+    depend on each other, and TensorFlow runs them, and their gradients, side by side.
     """
     before = PARTS.set(parts)
     try:
@@ -54,9 +54,14 @@ def predict(
         parts = min(parts, B)
     if parts == 1:
         return _call(network, x_t, t, condition, training)
-    rows = [slice(B * i // parts, B * (i + 1) // parts) for i in range(parts)]
-    each = [_call(network, x_t[r], t[r], {name: c[r] for name, c in condition.items()}, training) for r in rows]
-    return ops.concatenate(each, axis=0)
+    filled = ops.arange(ops.maximum(B, parts)) % B  # no part is empty, which a network need not understand
+    total = ops.shape(filled)[0]
+    each = []
+    for i in range(parts):
+        rows = filled[total * i // parts : total * (i + 1) // parts]
+        part = {name: ops.take(c, rows, axis=0) for name, c in condition.items()}
+        each.append(_call(network, ops.take(x_t, rows, axis=0), ops.take(t, rows, axis=0), part, training))
+    return ops.concatenate(each, axis=0)[:B]
 
 
 def _call(network, x_t, t, condition, training):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .errors import client_closed, reading_response
 
-Arrays = dict[str, np.ndarray]  # by name, all of as many rows
+Arrays = dict[str, np.ndarray]  # by name, all with the same number of rows
 
 
 def in_chunks(ask: Callable[[Arrays], Arrays], inputs: Arrays, size: int, pool: concurrent.futures.Executor) -> Arrays:

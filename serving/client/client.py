@@ -106,22 +106,38 @@ class Client:
         outputs, seeds = self._draw("sample", digit, w, seed=seed, deadline=deadline, **attributes)
         return Drawn.of(outputs["image"], seeds)
 
-    def sample_png(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> Encoded:
+    def sample_png(
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
+    ) -> Encoded:
         """Draw images of digits as PNG files; takes and raises what `sample` does.
 
         Returns:
             `Encoded`: list of N bytes, and seeds int64 (N,).
         """
-        outputs, seeds = self._draw("sample_png", digit, w, **options)
+        outputs, seeds = self._draw("sample_png", digit, w, seed=seed, deadline=deadline, **attributes)
         return Encoded(list(outputs["image_bytes"]), seeds)
 
-    def trajectory(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> Trajectory:
+    def trajectory(
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
+    ) -> Trajectory:
         """Draw images of digits, with some of the states on the way; takes and raises what `sample` does.
 
         Returns:
             `Trajectory`: x_t float32 (N, K, H, W, C), t int32 (N, K) and seeds int64 (N,).
         """
-        outputs, seeds = self._draw("trajectory", digit, w, **options)
+        outputs, seeds = self._draw("trajectory", digit, w, seed=seed, deadline=deadline, **attributes)
         return Trajectory(outputs["x_t"], outputs["t"], seeds)
 
     def restore(
@@ -217,7 +233,15 @@ class Client:
         end = self._deadline(deadline) or Deadline(default_seconds(max(rows, 1), UNKNOWN_STEPS))
         return self._model.predict(signature, inputs, end)
 
-    def submit(self, digit: ArrayLike, w: Numbers = None, **options: Any) -> "concurrent.futures.Future[Drawn]":
+    def submit(
+        self,
+        digit: ArrayLike,
+        w: Numbers = None,
+        *,
+        seed: Numbers = None,
+        deadline: Seconds = None,
+        **attributes: Numbers,
+    ) -> "concurrent.futures.Future[Drawn]":
         """`sample` in a thread of its own; in a coroutine, `await asyncio.wrap_future(client.submit(7))`.
 
         It takes what `sample` does.
@@ -231,7 +255,7 @@ class Client:
         """
         model = self._model
         model.check_open()
-        return model.calls.submit(self.sample, digit, w, **options)
+        return model.calls.submit(self.sample, digit, w, seed=seed, deadline=deadline, **attributes)
 
     def metadata(self, *, deadline: Seconds = None) -> dict[str, Any]:
         """What the model says about itself: sampler, steps, w, num_classes, attributes, max_batch and more."""

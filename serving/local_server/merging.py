@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]  # by alias, all of as many rows
+Arrays = dict[str, np.ndarray]  # by alias, all with the same number of rows
 
 
 @dataclasses.dataclass(frozen=True)

@@ -104,10 +104,18 @@ def test_a_judge_of_resized_images_measures_by_real_images_of_its_size(dataset, 
         assert value["model"] == value["real"], name
     watch = EvaluateDuringTraining(None, np.ones(4), str(dataset), every=1, n=100, judge=str(tmp_path / "judge"))
     watch.on_train_begin()
-    found = dict(watch.metrics["pixels"](*data.load(dataset, "train", image_size=8).first(100)[:2]))
-    assert found["pixel_mean"] == pytest.approx(
-        data.load(dataset, "train", image_size=8).first(100).images.mean() / 255, abs=0.02
-    )
+    images, labels = data.load(dataset, "train", image_size=8).first(100)[:2]
+    assert dict(watch.metrics["distances"](images, labels))["frechet_distance"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_judge_of_resized_digits_leaves_clip_out(mnist, tmp_path):
+    few = {f"{what}_{split}": part[:400] for split in mnist for what, part in zip("xy", mnist[split])}
+    np.savez(tmp_path / "few.npz", **few)
+    train_judge.train_judge(tmp_path / "few.npz", tmp_path / "judge", image_size=16, epochs=1)
+    change(tmp_path / "judge", dataset="mnist")
+    real = data.load(tmp_path / "few.npz", "test", image_size=16)
+    report = evaluate(tuple(real[:2]), dataset=str(tmp_path / "few.npz"), judge=tmp_path / "judge", n=100)
+    assert "accuracy" in report.figures and not any(name.startswith("clip") for name in report.figures)
 
 
 def test_a_small_data_set_gets_as_many_steps_as_a_large_one(dataset, tmp_path, monkeypatch):

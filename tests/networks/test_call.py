@@ -1,5 +1,8 @@
 """A network computed in parts of a batch is the network, with its gradients; cores are claimed before any work."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -79,6 +82,44 @@ def test_a_network_of_inputs_and_outputs_is_computed_in_parts_too():
     with in_parts(2):
         found = predict(functional, x_t, t, {"label": np.zeros(3, "int32")})
     np.testing.assert_allclose(found, x_t * t[:, None, None, None])
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="of TensorFlow's graphs")
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_graph_of_any_batch_computes_parts_and_gradients(network, n):
+    import tensorflow as tf
+
+    x_t, t, condition = batch(n)
+    free = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (x_t, t, condition["label"])]
+    weight = network.trainable_variables[0].value
+
+    def step(x_t, t, label):
+        with tf.GradientTape() as tape:
+            y = predict(network, x_t, t, {"label": label}, training=True)
+            loss = tf.reduce_sum(y**2)
+        return y, tape.gradient(loss, weight)
+
+    with in_parts(2):
+        found = tf.function(step, input_signature=free)(x_t, t, condition["label"])
+    for ours, theirs in zip(found, step(x_t, t, condition["label"]), strict=True):
+        assert np.ptp(theirs) > 1e-3
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="of TensorFlow's threads")
+def test_a_placement_with_parts_claims_cores_and_splits_batches():
+    """In a process of its own, since threads are set once."""
+    program = (
+        "from keras_ddpm.config import Devices\nfrom keras_ddpm.networks.call import PARTS\n"
+        "from keras_ddpm.training.distribution.cluster import resolve\n"
+        "from keras_ddpm.training.distribution.devices import Placement\nimport tensorflow as tf\n"
+        "placement = Placement(resolve(Devices(parts=2), {}))\nseen = [PARTS.get()]\n"
+        "with placement.scope():\n    seen.append(PARTS.get())\nseen.append(PARTS.get())\n"
+        "threads = tf.config.threading\n"
+        "print(seen, threads.get_intra_op_parallelism_threads(), threads.get_inter_op_parallelism_threads())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[1, 2, 1] 1 2"
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="of TensorFlow's threads")

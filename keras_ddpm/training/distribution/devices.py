@@ -73,8 +73,10 @@ class Placement:
 
         Raises:
             ValueError: for a batch that is not a multiple of the devices, data of another kind, without XLA, or for a
-                precision that is still to be measured.
+                precision that is still to be measured; for an autoencoder in parts.
         """
+        if self.parts > 1 and training.objective == "autoencoder":
+            raise ValueError(f"`parts` are for networks that diffuse, not for an autoencoder. Received: {self.parts}")
         if self.parallel is None:
             return
         if training.precision == "auto":

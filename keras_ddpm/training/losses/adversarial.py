@@ -49,8 +49,9 @@ class AdversarialTuning(DDPM):
         mismatch: Weight of real images under a wrong label, at least 0.
         steps: Optimizer steps of the whole run, in whose second half `mismatch` falls to 0; None keeps it as it is.
         renoised: Share of rows that are later calls on images of earlier ones.
-        calls: Number of calls up to which these are trained, at least 2: equal parts of them are the second, the third,
-            ... and the last call of the sampler `consistency`.
+        calls: Last call that is trained on images of earlier ones, at least 2. These rows are split evenly over the
+            second call, which starts at `levels`, and the third ... last, which start where the sampler `consistency`
+            starts them.
         noised: Share of rows that are later calls on real images.
         anchor: Weight of the distance between these and the images they come from.
         **kwargs: Other arguments of `DDPM`.

@@ -33,6 +33,7 @@ CHANNEL = {
     "grpc.min_reconnect_backoff_ms": 1000,
     "grpc.max_reconnect_backoff_ms": 2000,
 }
+MAX_METADATA = 2**20  # bytes, of which JSON takes about a hundred times as much; a model's has some thousand
 AS_REST = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}  # a message as JSON
 
 
@@ -81,6 +82,8 @@ class GrpcTransport:
         response = _ask(self.predictions.GetModelMetadata, request, seconds)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         with errors.reading_response():
+            if response.ByteSize() > MAX_METADATA:
+                raise ValueError(f"{response.ByteSize()} bytes of metadata")
             if not dict(response.metadata)["signature_def"].Unpack(signatures):
                 raise ValueError("`signature_def` has another type")
             found = json_format.MessageToDict(signatures, **AS_REST)["signature_def"]

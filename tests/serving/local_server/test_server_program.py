@@ -123,7 +123,7 @@ def test_options_that_cannot_be_are_one_line_and_status_2(base, tmp_path, capsys
             ("--model-base-path", str(base), "--queue", "0"): "`queue` must be at least 1",
             ("--model-base-path", str(base), "--timeout", "nan"): "`timeout` must be above 0",
             ("--model-base-path", str(base), "--ssl-config-file", str(tmp_path / "no.config")): "must be a text proto",
-            ("--model-base-path", str(base), "--ssl-config-file", str(tmp_path / "no")): "no",
+            ("--model-base-path", str(base), "--ssl-config-file", str(tmp_path / "no")): "that can be read",
         }
         for args, message in cases.items():
             ports = [option for name in ("--port", "--rest-api-port") if name not in args for option in (name, "0")]

@@ -21,6 +21,14 @@ def decode_as_tensorflow(tensor):
         return None
 
 
+def test_a_tensor_of_many_dimensions_is_refused():
+    tensor = tensor_pb2.TensorProto(dtype="DT_INT32")
+    for _ in range(tensors.MAX_RANK + 1):
+        tensor.tensor_shape.dim.add(size=2**62)
+    with pytest.raises(ValueError, match=r"at most 64 dimensions. Received: 65"):
+        tensors.to_array(tensor)
+
+
 def decode_as_we(tensor):
     try:
         return tensors.to_array(tensor)
