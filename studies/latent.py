@@ -273,7 +273,11 @@ def verdict(rows: dict[str, study.Figures], dataset: str) -> str:
         return "not measured yet"
     reached = [what for what, times in found.items() if times >= EXPECTED]
     said = "yes" if len(reached) == 2 else f"for the {reached[0]} only" if reached else "no"
-    return f"{said}: {found['call']:.1f} times fewer for a call, {found['image']:.1f} for an image"
+    return f"{said}: {_in_words(found['call'])} for a call, {_in_words(found['image'])} for an image"
+
+
+def _in_words(fewer: float) -> str:
+    return f"{fewer:.1f} times fewer" if fewer >= 1 else f"{1 / fewer:.1f} times as many"
 
 
 if __name__ == "__main__":
