@@ -164,9 +164,9 @@ def test_of_arms_with_one_name_the_best_is_compared(results):
 @pytest.mark.parametrize(
     "call, image, verdict",
     [
-        (1e7, 2e8, "yes: 4.0 times fewer for a call, 4.5 for an image"),
+        (1e7, 2e8, "yes: 4.0 times fewer for a call, 4.5 times fewer for an image"),
         (1e7, 6e8, "for the call only"),
-        (3e7, 9e8, "no"),
+        (8e7, 9e8, "no: 2.0 times as many for a call, 1.0 times fewer for an image"),
     ],
 )
 def test_about_four_times_fewer_operations_is_a_question_of_figures(call, image, verdict):
