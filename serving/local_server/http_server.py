@@ -176,7 +176,8 @@ class _Connection:
     def close(self):
         """Close now; what was not sent is lost."""
         transport = self._writer.transport
-        transport.abort() if transport.get_write_buffer_size() else transport.close()
+        lost = transport.is_closing() or transport.get_write_buffer_size()  # of TLS, one that closes has no buffer
+        transport.abort() if lost else transport.close()
 
     async def exchange(self):
         """One request and its response.

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import types
@@ -186,6 +187,19 @@ def test_over_tls_both_sides_check_certificates_on_both_wires(base, tmp_path, au
                 else:
                     with pytest.raises(Unavailable):
                         client.predict("sample", request_arrays([3]))
+
+
+def test_a_server_stops_while_a_tls_connection_is_idle(base, tmp_path, authority):
+    config = write_ssl_config(tmp_path / "ssl.config", authority)
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    with server.running(Options(model_base_path=base, port=0, rest_api_port=0, ssl_config_file=config)) as local:
+        idle = context.wrap_socket(socket.create_connection((HOST, local.rest_api_port)), server_hostname=HOST)
+        idle.sendall(b"GET /v1/models/ddpm HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(12) == b"HTTP/1.1 200"
+    with idle:
+        idle.settimeout(20)
+        while idle.recv(2**16):  # the rest of the answer, and the end
+            pass
 
 
 @pytest.mark.parametrize("changes, message", [
