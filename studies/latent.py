@@ -29,9 +29,9 @@ from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.generator import Generator
 from keras_ddpm.training import speed
 from studies import steps, study, trainings
+from studies.short_trainings import TRAIN_IMAGES
 
 N = 2000
-TRAIN_IMAGES = 18_000
 EPOCHS, AUTOENCODER_EPOCHS, JUDGE_EPOCHS = 5, 2, 3
 GROUPS = ("accuracy", "distances", "manifold")
 EXPECTED = 3.5

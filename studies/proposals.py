@@ -132,10 +132,8 @@ BOUNDED = {
 }
 """Arm -> what it is called as a way to bound the estimate."""
 SCHEDULES = ("linear", "scaled_linear", "cosine", "zero_terminal_snr")
-LATENT_ARMS = {
-    "mnist": ("pixel", "patch4", "latent", "reconstructions", "real"),
-    "canvas_mnist": ("pixel", "latent", "reconstructions", "real"),
-}
+BESIDE_LATENTS = {"mnist": ("pixel", "patch4"), "canvas_mnist": ("pixel",)}
+"""Data set -> the models of pixels that latents are compared with."""
 PROPOSALS: dict[str, Proposal] = {
     "ddim": Proposal(
         "DDIM",
@@ -194,13 +192,12 @@ PROPOSALS: dict[str, Proposal] = {
         "Latent diffusion",
         "an autoencoder, and diffusion of its latents with about 4 times fewer operations",
         "latent",
-        tuple(f"{data} {arm}" for data, arms in LATENT_ARMS.items() for arm in arms),
         tuple(
-            (f"{data} latent", f"{data} {arm}")
-            for data, arms in LATENT_ARMS.items()
-            for arm in arms[:2]
-            if arm != "latent"
+            f"{data} {arm}"
+            for data, arms in BESIDE_LATENTS.items()
+            for arm in (*arms, "latent", "reconstructions", "real")
         ),
+        tuple((f"{data} latent", f"{data} {arm}") for data, arms in BESIDE_LATENTS.items() for arm in arms),
         operations,
         "operations",
     ),
