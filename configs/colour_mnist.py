@@ -24,5 +24,5 @@ def get_config():
         data=DataConfig(dataset="colour_mnist", attributes=ATTRIBUTES),
         network=NetworkConfig(widths=(48, 96), depths=(1, 2)),
         diffusion=DiffusionConfig(prediction="x0", weighting="min_snr"),
-        training=TrainingConfig(epochs=16, p_uncond=0.2, p_drop_attribute=0.7, grid_every=2),
+        training=TrainingConfig(epochs=16, p_uncond=0.2, p_drop_attribute=None, grid_every=2),
     )

@@ -23,7 +23,7 @@ WS = (1.5, 2.0, 3.0)
 
 @dataclasses.dataclass(frozen=True)
 class Options(study.Options):
-    preset: str = "runs/mnist_fast/diffusion"
+    preset: str = study.THIN
     """The model that is guided: name of a shipped preset, or a run's folder."""
     weak: str = "runs/studies/ideas_plain_seed0"
     """The weaker network: a run's folder."""

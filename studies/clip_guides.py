@@ -68,7 +68,7 @@ ARCH, SEED, EPOCHS = "wide5x5", 1, 4  # of the judge
 
 @dataclasses.dataclass(frozen=True)
 class Options(study.Options):
-    preset: str = "runs/mnist_fast/diffusion"
+    preset: str = study.THIN
     """The model to guide and to tune: a run of the first stage of configs/mnist_fast.py, or any of MNIST."""
 
 

@@ -141,7 +141,6 @@ PROPOSALS: dict[str, Proposal] = {
         "steps",
         ("ddpm 1000", "ddim 100", "ddim 50", "ddpm 20", "ddim 20"),
         (("ddim 50", "ddpm 1000"), ("ddim 100", "ddpm 1000"), ("ddim 20", "ddpm 1000"), ("ddim 20", "ddpm 20")),
-        like=("steps", "ddpm 20"),
     ),
     "dynamic": Proposal(
         "Dynamic thresholding",
@@ -221,10 +220,12 @@ PROPOSALS: dict[str, Proposal] = {
         "How many steps",
         "a sweep of step counts",
         "steps",
-        tuple(f"dpm_solver_pp_2m_sde {count}" for count in (1000, 100, 50, 20, 10, 5)),
-        tuple((f"dpm_solver_pp_2m_sde {few}", f"dpm_solver_pp_2m_sde {many}") for few, many in ((5, 20), (5, 1000))),
-        like=("steps", "dpm_solver_pp_2m_sde 20"),
-        labels={f"dpm_solver_pp_2m_sde {count}": f"{count} steps" for count in (1000, 100, 50, 20, 10, 5)},
+        tuple(f"dpm_solver_pp_2m_sde {count}" for count in (100, 50, 20, 10, 5)),
+        tuple(
+            (f"dpm_solver_pp_2m_sde {few}", f"dpm_solver_pp_2m_sde {many}")
+            for few, many in ((5, 20), (10, 20), (20, 100))
+        ),
+        labels={f"dpm_solver_pp_2m_sde {count}": f"{count} steps" for count in (100, 50, 20, 10, 5)},
     ),
     "guidance": Proposal(
         "How strong a guidance",

@@ -4,9 +4,9 @@ With ink a in 0 ... 255, two black pixels added on each side, digit colour d and
 
     x = (a d + (255 - a) g) / 255
 
-Both colours are uniform, and in each channel at least 64 levels apart, so that every digit can be read:
+A digit is lighter than its ground, by at least 64 levels in each channel, so that every digit can be read:
 
-    g = u_1,    d = (g + u_2) mod 256,    u_1 in 0 ... 255,    u_2 in 64 ... 192
+    g = u_1,    d = u_2,    u_1 in 0 ... 191,    u_2 in g + 64 ... 255
 
 They come from a counter-based generator (Philox): image i's depend on (seed, split, i) alone.
 """
@@ -71,6 +71,6 @@ def draw_colours(count: int, *, split: str = "train", seed: int = 0) -> tuple[np
     u = np.random.Generator(np.random.Philox(key=key)).random(
         (count, 2, 3)
     )  # one row an image: a longer draw begins so
-    ground = np.floor(256 * u[:, 0]).astype("int64")
-    shift = NEAREST + np.floor((257 - 2 * NEAREST) * u[:, 1]).astype("int64")
-    return ((ground + shift) % 256).astype("uint8"), ground.astype("uint8")
+    ground = np.floor((256 - NEAREST) * u[:, 0])
+    digit = ground + NEAREST + np.floor((256 - NEAREST - ground) * u[:, 1])
+    return digit.astype("uint8"), ground.astype("uint8")

@@ -163,15 +163,16 @@ def test_rows_of_other_settings_are_not_lost(tmp_path):
 
 def test_rows_from_before_a_field_of_the_sampling_was_there_are_continued(tmp_path, results):
     options = study.Options(out=tmp_path)
-    recorded = results["steps"]["settings"]
+    recorded = results["guidance"]["settings"]
     assert "guide" not in recorded["sampling"], "the file is of today: choose an older one"
-    (tmp_path / "steps").mkdir()
-    (tmp_path / "steps" / "rows.json").write_text(json.dumps(results["steps"]))
-    again = study.Results("steps", options, n=recorded["n"], **options.model())
-    assert again.content["rows"] == results["steps"]["rows"]
+    (tmp_path / "guidance").mkdir()
+    (tmp_path / "guidance" / "rows.json").write_text(json.dumps(results["guidance"]))
+    given = {"n": recorded["n"], "steps": recorded["steps"]}
+    again = study.Results("guidance", options, **given, **options.model())
+    assert again.content["rows"] == results["guidance"]["rows"]
     changed = options.model() | {"sampling": options.model()["sampling"] | {"guide": "clip"}}
     with pytest.raises(ValueError, match="other settings"):
-        study.Results("steps", options, n=recorded["n"], **changed)
+        study.Results("guidance", options, **given, **changed)
 
 
 def test_a_file_says_the_flags_that_made_it(tmp_path):

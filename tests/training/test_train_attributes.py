@@ -65,6 +65,14 @@ def test_label_and_attributes_are_dropped_independently():
         assert np.mean(found[a] & found[b]) == pytest.approx(shares[a] * shares[b], abs=0.03)
 
 
+def test_any_number_is_dropped_as_often_where_each_image_draws_its_probability():
+    found = dropped(new_model({"label": 0.1, "slant": None, "width": None}), rows=4_000)
+    lost = found["slant"].astype(int) + found["width"]
+    np.testing.assert_allclose(np.bincount(lost) / 4_000, 1 / 3, atol=0.03)
+    assert np.mean(found["slant"]) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(found["label"] & (lost == 2)) == pytest.approx(0.1 / 3, abs=0.012)
+
+
 def test_with_one_probability_all_are_dropped_together():
     found = dropped(new_model(0.4))
     assert np.mean(found["label"]) == pytest.approx(0.4, abs=0.04)
@@ -85,7 +93,7 @@ def test_bad_probabilities_are_named(p_uncond, message):
 
 
 def test_a_model_with_attributes_round_trips_through_its_configuration():
-    model = new_model({"label": 0.1, "slant": 0.5, "width": 0.3})
+    model = new_model({"label": 0.1, "slant": 0.5, "width": None})
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
     assert twin.get_config() == model.get_config() and dict(twin.p_uncond) == dict(model.p_uncond)
 
