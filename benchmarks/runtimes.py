@@ -47,10 +47,8 @@ def network_call(folder, runtime, batch):
     before = time.perf_counter()
     network = engines.engine(runtime).open(*contents)
     load = 1000 * (time.perf_counter() - before)
-    shape = json.loads((folder / "shape.json").read_text())
-    x_t = np.random.default_rng(0).standard_normal((batch, *shape)).astype("float32")
-    t, label = np.ones(batch, "float32"), (np.arange(batch) % 10).astype("int32")
-    return load, middle(lambda: network(x_t, t, label))
+    inputs = dict(np.load(folder / f"{batch}" / "inputs.npz"))
+    return load, middle(lambda: network(inputs))
 
 
 def sample_call(preset, runtime, batch):
@@ -63,21 +61,17 @@ def sample_call(preset, runtime, batch):
 
 
 def write_networks(preset, folder, names):
-    """The preset's network for each runtime and batch."""
-    import tensorflow as tf
+    """The preset's network for each runtime and batch, and inputs to call it with."""
+    from export import formats
 
     network = presets.load_network(preset)
-    (folder / "shape.json").write_text(json.dumps(network.image_shape))
     for batch in BATCHES:
         (folder / f"{batch}").mkdir()
-        signature = [
-            tf.TensorSpec([batch, *network.image_shape], "float32", "x_t"),
-            tf.TensorSpec([batch], "float32", "t"),
-            {"label": tf.TensorSpec([batch], "int32", "label")},
-        ]
+        x_t = np.random.default_rng(0).standard_normal((batch, *network.image_shape)).astype("float32")
+        condition = {name: np.zeros(batch, kind.dtype) for name, kind in network.conditions.items()}
+        np.savez(folder / f"{batch}" / "inputs.npz", x_t=x_t, t=np.ones(batch, "float32"), **condition)
         for name in names:
-            path = folder / f"{batch}" / files.names(name)[0]
-            network.export(str(path), format=name, input_signature=signature, verbose=False)
+            formats.write(network, name, folder / f"{batch}", batch=batch)
 
 
 def measure(arguments):

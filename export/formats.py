@@ -15,10 +15,14 @@ import numpy as np
 
 from keras_ddpm import __version__, files, presets
 from keras_ddpm.conditions import Label
+from keras_ddpm.data import attributes
 from keras_ddpm.runtimes import engines
 from keras_ddpm.runtimes import files as layout
 from keras_ddpm.runtimes.drawer import Drawer
 from keras_ddpm.runtimes.steps import steps_of
+from keras_ddpm.sampling_request import w_of_class
+
+from . import verify
 
 WRITERS = {"litert": (), "onnx": ("tf2onnx",), "openvino": ("openvino",)}
 """The packages that write each format, beside Keras and TensorFlow."""
@@ -59,13 +63,12 @@ def export(
         pathlib.Path of the JSON.
 
     Raises:
-        ValueError: for an unknown preset or runtime, a preset with attributes or of latents, an `out` that holds
-            another preset, settings that cannot be used or would not be kept, or if what was written does not draw what
-            Python draws.
+        ValueError: for an unknown preset or runtime, a preset of latents or guided by a weaker network, an `out` that
+            holds another preset, settings that cannot be used or would not be kept, or if what was written does not
+            draw what Python draws.
         OSError: if the folder cannot be written.
     """
     config, image_shape, num_classes = presets.read_config(preset)
-    presets.check_label_alone(config)
     presets.check_pixels(config, "A runtime works")
     config = presets.with_sampling(config, **_given(sampling))
     steps, own = steps_of(config), presets.find(preset)
@@ -80,8 +83,8 @@ def export(
         write(generator.network, runtime, partial)
         contents = [(partial / name).read_bytes() for name in layout.names(runtime)]
         notify("comparing it with Python")
-        drawer = Drawer(contents, runtime, steps=steps, image_shape=image_shape, null=Label(num_classes).null)
-        compare(drawer, generator, num_classes, config.sampling.w)
+        drawer = Drawer(contents, runtime, steps=steps, image_shape=image_shape, conditions=generator.conditions)
+        compare(drawer, generator, config)
         text = json.dumps(_describe(config, preset, runtime, contents, image_shape, num_classes, steps), indent=2)
         (partial / layout.description(partial, runtime).name).write_text(text + "\n", encoding="utf-8")
         if not beside:
@@ -91,14 +94,14 @@ def export(
     return layout.description(folder, runtime)
 
 
-def write(network, runtime: str, folder: pathlib.Path) -> None:
-    """Write the network itself, for a batch of one."""
+def write(network, runtime: str, folder: pathlib.Path, *, batch: int = 1) -> None:
+    """Write the network itself, for a static batch."""
     import tensorflow as tf
 
     signature = [
-        tf.TensorSpec([1, *network.image_shape], "float32", "x_t"),
-        tf.TensorSpec([1], "float32", "t"),
-        {"label": tf.TensorSpec([1], "int32", "label")},
+        tf.TensorSpec([batch, *network.image_shape], "float32", "x_t"),
+        tf.TensorSpec([batch], "float32", "t"),
+        {name: tf.TensorSpec([batch], kind.dtype, name) for name, kind in network.conditions.items()},
     ]
     path = folder / layout.names(runtime)[0]
     try:
@@ -107,18 +110,19 @@ def write(network, runtime: str, folder: pathlib.Path) -> None:
         raise OSError(f"Cannot write to {str(folder)!r}: {error.message}") from error
 
 
-def compare(drawer: Drawer, generator, num_classes: int, w) -> None:
-    """Raise unless a runtime draws the pictures that Python draws.
+def compare(drawer: Drawer, generator, config) -> None:
+    """Raise unless a runtime draws the pictures that Python draws, with each attribute given and not.
 
     Raises:
         ValueError: saying how many pixels differ, and by how much.
     """
-    digit = np.arange(COMPARED) % num_classes
+    digit = np.arange(COMPARED) % generator.network.num_classes
     seed = np.arange(COMPARED, dtype="int64") * 2**58
-    own = np.broadcast_to(np.asarray(w, "float32"), num_classes)[digit]
+    own = w_of_class(config.sampling.w, generator.network.num_classes)[digit]
     strength = np.where(np.arange(COMPARED) % 2, own, np.resize([0.0, 3.0, 1.0], COMPARED)).astype("float32")
-    drawn, expected = drawer.images(digit, strength, seed), generator.images(digit, strength, seed)
-    differences = np.abs(drawn.astype(int) - expected)
+    told = verify.attribute_rows(attributes.ranges(config.data.attributes), COMPARED)
+    request = {"digit": digit.astype("int32"), "w": strength, "seed": seed, **told}
+    differences = np.abs(drawer.images(**request).astype(int) - verify.drawn(generator, request))
     differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
     if greatest > 1 or differing > DIFFERING * differences.size:
         raise ValueError(
@@ -151,6 +155,7 @@ def _describe(config, preset, runtime, contents, image_shape, num_classes, steps
         "image_shape": list(image_shape),
         "num_classes": num_classes,
         "null_label": Label(num_classes).null,
+        **({"attributes": attributes.ranges(config.data.attributes)} if config.data.attributes else {}),
         "w": config.sampling.w,
         "sampler": config.sampling.sampler,
         "steps": steps.to_values(),

@@ -1,13 +1,14 @@
 """Verification: a SavedModel in a session, as a server runs it, against Python's `Generator`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from keras_ddpm import presets
 from keras_ddpm.data import to_uint8
 from keras_ddpm.data.pixels import to_float
+from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
 from keras_ddpm.restoration import operators
 from keras_ddpm.restoration.api import graph
@@ -57,8 +58,8 @@ def verify(
     finally:
         servable.close()
     notify("drawing in Python")
-    drawn = [_drawn(generator, request) for request in requests]
-    differences = np.abs(np.concatenate(served).astype(int) - np.concatenate(drawn))
+    expected = [drawn(generator, request) for request in requests]
+    differences = np.abs(np.concatenate(served).astype(int) - np.concatenate(expected))
     differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
     if greatest > 1 or differing > DIFFERING * differences.size:
         raise ValueError(
@@ -91,21 +92,32 @@ def _requests(found):
     ws = [None] if found["guidance"] == "none" else W  # without guidance the model's own w is the only one
     w = np.array([found["w"] if w is None else w for w in np.resize(np.array(ws, object), len(digits))], "float32")
     seeds = np.arange(len(digits), dtype="int64") * 2**56  # up to 2^62
-    rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds, **_attributes(found, len(digits))}
+    told = attribute_rows(found.get("attributes", {}), len(digits))
+    rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds, **told}
     return [{name: value[-n:] for name, value in rows.items()} for n in sizes]
 
 
-def _attributes(found, count):
-    """Each attribute over its range, given in half of the rows: the bits of a row's number say which it has."""
-    attributes = {}
-    for i, (name, (low, high)) in enumerate(found.get("attributes", {}).items()):
-        attributes[name] = np.linspace(low, high, count, dtype="float32")
-        attributes[name][np.arange(count) >> i % 6 & 1 == 0] = np.nan
-    return attributes
+def attribute_rows(ranges: Mapping[str, Sequence[float]], count: int) -> dict[str, np.ndarray]:
+    """Attributes to compare with: each over its range in some rows and NaN, not given, in others.
+
+    The bits of a row's number say which attributes it has; no two attributes are alike.
+
+    Args:
+        ranges: The least and the greatest number of each.
+        count: Rows, at least 2.
+
+    Returns:
+        dict of float32 (count,).
+    """
+    rows, bits = {}, count.bit_length() - 1
+    for i, (name, (low, high)) in enumerate(ranges.items()):
+        values = np.random.default_rng(i).permutation(np.linspace(low, high, count, dtype="float32"))
+        rows[name] = np.where(np.arange(count) >> i % bits & 1, values, np.float32(np.nan))
+    return rows
 
 
-def _drawn(generator, request):
-    """What Python draws, uint8 (N, H, W, C)."""
+def drawn(generator: Generator, request: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What Python draws of a request with a row for each image, as a server has it: uint8 (N, H, W, C)."""
     others = {name: value for name, value in request.items() if name not in ("digit", "seed")}
     inputs = {"label": request["digit"], "key": split_seed(request["seed"]), **others}
     return to_uint8(generator.predict_on_batch(inputs)["image"])

@@ -301,19 +301,6 @@ def with_sampling(config: Any, **sampling) -> configuration.Config:
     return config
 
 
-def check_label_alone(config: Any) -> None:
-    """Raise for a model that knows attributes, where only a label can be asked for.
-
-    Raises:
-        ValueError: naming the attributes.
-    """
-    if config.data.attributes:
-        raise ValueError(
-            "A runtime takes a digit, w and a seed: `preset` must have no attributes, which `keras_ddpm.sample` and "
-            f"servers draw. Received: {config.data.attributes}"
-        )
-
-
 def check_pixels(config: Any, what: str) -> None:
     """Raise for a model of latents, where pixels are needed.
 

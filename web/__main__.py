@@ -87,6 +87,11 @@ def describe(preset: str | pathlib.Path) -> dict[str, Any]:
                 f"`preset` must have `{name}` {known!r}: the page draws with few-step presets alone. "
                 f"Received: {str(preset)!r} with {getattr(sampling, name)!r}"
             )
+    if config.data.attributes:
+        raise ValueError(
+            "`preset` must have no attributes: the page asks for a digit and a seed alone. "
+            f"Received: {config.data.attributes}"
+        )
     if image_shape[-1] != 1 or num_classes > 10:
         raise ValueError(f"`preset` must draw grey digits. Received: {image_shape}, {num_classes} classes")
     choices = sampling.trained_steps or (sampling.steps,)

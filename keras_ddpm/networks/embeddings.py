@@ -135,10 +135,12 @@ class ScalarEmbedding(layers.Layer):
 
     def call(self, value: Tensor) -> Tensor:
         value = ops.cast(value, "float32")
-        known = ops.logical_not(ops.isnan(value))  # (B,)
-        place = (ops.where(known, value, self.low) - self.low) / (self.high - self.low)  # (B,) in [0, 1]
+        missing = ops.isnan(value)  # (B,)
+        # tf2onnx makes 0 * NaN of a `where`, unless it is told of the NaN by `isnan` itself
+        place = (ops.where(missing, self.low, value) - self.low) / (self.high - self.low)  # (B,) in [0, 1]
         waves = ops.cast(sinusoidal(1000.0 * place, self.dim), self.compute_dtype)  # (B, dim)
-        return ops.cast(known, self.compute_dtype)[:, None] * self.out(self.hidden(waves))
+        known = ops.cast(ops.logical_not(missing), self.compute_dtype)[:, None]  # (B, 1)
+        return known * self.out(self.hidden(waves))
 
     def get_config(self) -> dict:
         config = {"low": self.low, "high": self.high, "dim": self.dim, "activation": self.activation}

@@ -1,7 +1,8 @@
 """Drawing without TensorFlow and Keras: a small runtime calls the network, NumPy does the rest.
 
-What is exported is one call of the network, (x_t, t, label) -> y, with a batch of one. The loop, guidance, threshold
-and noise are a few lines of NumPy over a table of numbers (`steps.py`). That is the simplest form that is fast:
+What is exported is one call of the network, (x_t, t, condition) -> y, with a batch of one. The loop, guidance,
+threshold and noise are a few lines of NumPy over a table of numbers (`steps.py`). That is the simplest form that is
+fast:
 
 - One file draws with any sampler, any number of steps and any w, as the network itself does.
 - Random operations, `while` and `cond` never reach a converter; each of the three knows another subset of them.

@@ -5,12 +5,14 @@ import functools
 import os
 import pathlib
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 
 from keras_ddpm import noise, presets
-from keras_ddpm.conditions import Label
+from keras_ddpm.conditions import Condition
 from keras_ddpm.config import choose
+from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.data.pixels import to_uint8
 from keras_ddpm.runtimes import files, numpy_ops
 from keras_ddpm.runtimes.engines import check_installed, engine
@@ -28,16 +30,23 @@ class Drawer:
         runtime: One of `engines.ENGINES`.
         steps: `Steps`.
         image_shape: (H, W, C).
-        null: The label that stands for "no class".
+        conditions: The network's.
 
     Raises:
         ValueError: if the runtime cannot read the content.
     """
 
     def __init__(
-        self, contents: list[bytes], runtime: str, *, steps: Steps, image_shape: tuple[int, int, int], null: int
+        self,
+        contents: list[bytes],
+        runtime: str,
+        *,
+        steps: Steps,
+        image_shape: tuple[int, int, int],
+        conditions: Mapping[str, Condition],
     ):
-        self.steps, self.image_shape, self.null = steps, image_shape, np.array([null], "int32")
+        self.steps, self.image_shape, self.conditions = steps, image_shape, conditions
+        self.null = self._complete({}, 1)
         self.threshold = choose(THRESHOLDS, steps.threshold, "threshold")
         self._open = functools.partial(engine(runtime).open, *contents)
         self._of_thread = threading.local()
@@ -49,34 +58,41 @@ class Drawer:
                 f"`runtime` {runtime!r} cannot read its file: {' '.join(str(error).split())[:200]}"
             ) from error
 
-    def image(self, digit, w, seed) -> np.ndarray:
-        """One image, uint8 (H, W, C), of a digit, w and seed that are checked already."""
-        return self._draw(np.array([digit], "int32"), np.array([w], "float32"), np.array([seed]))[0]
+    def image(self, digit, w, seed, **others) -> np.ndarray:
+        """One image, uint8 (H, W, C), of one of each; see `images`."""
+        return self.images([digit], np.array([w], "float32"), np.array([seed]), **others)[0]
 
-    def images(self, digit, w, seed, *, progress=None) -> np.ndarray:
-        """Images, uint8 (N, H, W, C), of (N,) digits, w and seeds that are checked already.
+    def images(self, digit, w, seed, *, progress=None, **others) -> np.ndarray:
+        """Images, uint8 (N, H, W, C), of digits, w, seeds and attributes that are checked already.
 
         Args:
             digit, w, seed: (N,).
             progress: Called with the number of images drawn after each batch.
+            **others: The attributes, (N,) or one for all; NaN, and one that is left out, is not given.
         """
-        digit = np.asarray(digit, "int32")
-        size = max(1, min(ROWS, -(-len(digit) // _cores())))
-        batches = [slice(start, start + size) for start in range(0, len(digit), size)]
+        count = len(digit)
+        condition = self._complete({"label": digit, **others}, count)
+        size = max(1, min(ROWS, -(-count // _cores())))
+        batches = [slice(start, start + size) for start in range(0, count, size)]
         each = map if len(batches) == 1 or _cores() == 1 else self._threads().map
         parts: list[np.ndarray] = []
-        for part in each(lambda rows: self._draw(digit[rows], w[rows], seed[rows]), batches):
+        for part in each(lambda rows: self._draw(_rows(condition, rows), w[rows], seed[rows]), batches):
             parts.append(part)
             if progress:
                 progress(len(part))
         return np.concatenate(parts)
 
-    def _draw(self, digit, w, seed):
+    def _complete(self, given, count):
+        """The condition (count,), with the null of each entry that is left out."""
+        values = {name: np.asarray(given.get(name, kind.null), kind.dtype) for name, kind in self.conditions.items()}
+        return {name: np.broadcast_to(value, count) for name, value in values.items()}
+
+    def _draw(self, condition, w, seed):
         key, steps = noise.split_seed(seed), self.steps
         x_t, before = self._noise(key, 0), None
         columns = steps.columns.astype("float32")
         for i, (a, b, c, d) in enumerate(columns):
-            x_0 = self._x_0(i, x_t, digit, w)
+            x_0 = self._x_0(i, x_t, condition, w)
             x_s = b * x_0
             for factor, value in ((a, x_t), (c, before)):
                 if factor:
@@ -86,14 +102,15 @@ class Drawer:
             x_t, before = x_s, x_0
         return to_uint8(x_t)
 
-    def _x_0(self, i, x_t, digit, w):
+    def _x_0(self, i, x_t, condition, w):
         network, steps = self._network(), self.steps
         t = steps.t[i : i + 1].astype("float32")
-        y = np.concatenate([network(x_t[n : n + 1], t, digit[n : n + 1]) for n in range(len(x_t))])
+        each = [slice(n, n + 1) for n in range(len(x_t))]
+        y = np.concatenate([network({"x_t": x_t[row], "t": t, **_rows(condition, row)}) for row in each])
         if steps.guidance:
             strength = w if steps.guided[i] else np.minimum(w, np.float32(1))
             for n in np.flatnonzero(strength != 1):
-                y_null = network(x_t[n : n + 1], t, self.null)[0]
+                y_null = network({"x_t": x_t[each[n]], "t": t, **self.null})[0]
                 y[n] = y_null + strength[n] * (y[n] - y_null)
         return self.threshold(np.float32(steps.from_x[i]) * x_t + np.float32(steps.from_y[i]) * y)
 
@@ -136,7 +153,12 @@ def load(preset, runtime: str, **sampling) -> Drawer:
     presets.check_pixels(config, "A runtime works")
     steps = steps_of(presets.with_sampling(config, **{k: v for k, v in sampling.items() if v is not None}))
     contents = files.read(pathlib.Path(presets.find(preset)), runtime)
-    return Drawer(contents, runtime, steps=steps, image_shape=image_shape, null=Label(num_classes).null)
+    conditions = conditions_of(num_classes, config.data.attributes)
+    return Drawer(contents, runtime, steps=steps, image_shape=image_shape, conditions=conditions)
+
+
+def _rows(condition, rows):
+    return {name: value[rows] for name, value in condition.items()}
 
 
 def _static(x_0):

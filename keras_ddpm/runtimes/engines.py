@@ -1,15 +1,16 @@
-"""The runtimes: each turns the content of its files into a function (x_t, t, label) -> y of one row, on one thread."""
+"""The runtimes: each turns the content of its files into a function of named inputs, one row of each, on one thread."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_ddpm.config import choose
 
-Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""x_t float32 (1, H, W, C), t float32 (1,), label int32 (1,) -> y float32 (1, H, W, C)."""
+Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+"""x_t float32 (1, H, W, C), t float32 (1,), label int32 (1,) and each attribute float32 (1,), NaN where it is not given
+-> y float32 (1, H, W, C)."""
 
 
 def litert(content: bytes) -> Network:
@@ -20,12 +21,11 @@ def litert(content: bytes) -> Network:
     interpreter.allocate_tensors()
     # "serving_default_x_t:0" -> x_t
     named = {d["name"].removeprefix("serving_default_").partition(":")[0]: d for d in interpreter.get_input_details()}
-    places = [named[name]["index"] for name in ("x_t", "t", "label")]
     (out,) = interpreter.get_output_details()
 
-    def network(*inputs):
-        for place, value in zip(places, inputs):
-            interpreter.set_tensor(place, value)
+    def network(inputs):
+        for name, value in inputs.items():
+            interpreter.set_tensor(named[name]["index"], value)
         interpreter.invoke()
         return interpreter.get_tensor(out["index"])
 
@@ -39,7 +39,7 @@ def onnx(content: bytes) -> Network:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda x_t, t, label: session.run(None, {"x_t": x_t, "t": t, "label": label})[0]
+    return lambda inputs: session.run(None, inputs)[0]
 
 
 def openvino(content: bytes, weights: bytes) -> Network:
@@ -54,7 +54,7 @@ def openvino(content: bytes, weights: bytes) -> Network:
     }
     model = core.compile_model(core.read_model(content, weights), "CPU", settings)
     call, out = model.create_infer_request(), model.outputs[0]
-    return lambda x_t, t, label: np.array(call.infer({"x_t": x_t, "t": t, "label": label})[out])
+    return lambda inputs: np.array(call.infer(inputs)[out])
 
 
 class Engine(NamedTuple):

@@ -1,6 +1,6 @@
 """A sampler as a table of numbers, one row a step: all that drawing needs beside the network, in any language.
 
-    y   = network(x_t, t, label)                    in a guided step  y = y_null + w (y - y_null)
+    y   = network(x_t, t, condition)                in a guided step  y = y_null + w (y - y_null)
     x_0 = threshold(from_x x_t + from_y y)
     x_s = a x_t + b x_0 + c x_0' + d noise_k        k = 1 ... S; noise_0 is where it starts
 

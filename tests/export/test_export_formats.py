@@ -42,6 +42,7 @@ def test_the_json_says_what_the_file_is(small_preset, tmp_path):
     assert found["weights_sha256"] == presets.fingerprint(small_preset)
     assert found["files"] == {"network.tflite": hashlib.sha256(content).hexdigest()}
     assert found["preset"] == "small" and found["image_shape"] == [28, 28, 1] and found["null_label"] == 10
+    assert "attributes" not in found
     generator = presets.load_preset(small_preset)
     np.testing.assert_array_equal(found["steps"]["columns"], generator.columns)
     np.testing.assert_array_equal(found["steps"]["t"], generator.times)

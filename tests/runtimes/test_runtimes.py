@@ -12,6 +12,7 @@ import pytest
 import keras_ddpm
 from export import formats
 from keras_ddpm import config, noise, presets, runtimes
+from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.runtimes import engines, numpy_ops
 from keras_ddpm.runtimes.steps import steps_of
 
@@ -159,7 +160,13 @@ def test_settings_are_checked_as_ever(preset, settings, name):
         keras_ddpm.sample(7, preset=preset, runtime="litert", **settings)
 
 
+def test_guidance_by_a_second_network_is_refused(preset):
+    message = r"A runtime's `guidance` must be one of \['classifier_free', 'none'\]. Received: 'autoguidance'"
+    with pytest.raises(ValueError, match=message):
+        runtimes.load(preset, "litert", guidance="autoguidance", weak=str(preset))
+
+
 def test_content_that_the_runtime_cannot_read_is_one_error():
-    steps = steps_of(config.Config())
+    rest = {"steps": steps_of(config.Config()), "image_shape": (28, 28, 1), "conditions": conditions_of(10, ())}
     with pytest.raises(ValueError, match="`runtime` 'litert' cannot read its file"):
-        runtimes.Drawer([b"no model"], "litert", steps=steps, image_shape=(28, 28, 1), null=10)
+        runtimes.Drawer([b"no model"], "litert", **rest)

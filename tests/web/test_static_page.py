@@ -7,9 +7,11 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import replace_section
 
 import keras_ddpm
 from keras_ddpm import noise, presets, runtimes
+from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.runtimes import numpy_ops
 from keras_ddpm.runtimes.steps import steps_of
 from web.__main__ import Build, build, describe
@@ -97,7 +99,9 @@ def test_several_calls_draw_the_picture_of_onnx_runtime_to_a_grey_level(page, si
     config, image_shape, num_classes = presets.read_config(PRESET)
     table = steps_of(presets.with_sampling(config, steps=steps))
     content = [(site / "network.onnx").read_bytes()]
-    drawer = runtimes.Drawer(content, "onnx", steps=table, image_shape=image_shape, null=num_classes)
+    drawer = runtimes.Drawer(
+        content, "onnx", steps=table, image_shape=image_shape, conditions=conditions_of(num_classes, ())
+    )
     expected = drawer.images(DIGITS, np.ones(len(DIGITS), "float32"), np.array(SEEDS))[..., 0].astype(int)
     for digit, seed, image in zip(DIGITS, SEEDS, expected, strict=True):
         assert np.abs(go(page, digit, seed, steps) - image).max() <= 1, (digit, seed)
@@ -218,6 +222,14 @@ def test_a_preset_that_needs_guidance_is_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="`preset` must be one of"):
         describe("nothing")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_with_attributes_is_refused_before_any_work(tmp_path):
+    config, image_shape, num_classes = presets.read_config(PRESET)
+    presets.write_config(tmp_path, replace_section(config, "data", attributes=("slant",)), image_shape, num_classes)
+    with pytest.raises(ValueError, match=r"`preset` must have no attributes.* Received: \('slant',\)"):
+        build(tmp_path, tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path):
