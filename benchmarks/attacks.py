@@ -10,22 +10,20 @@ two honest clients ask for pictures that are known, and must get them. Exit stat
 """
 
 import collections
-import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import sys
-import threading
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np
 import tyro
 
 from benchmarks import attacks_clients, attacks_versions, machine
-from benchmarks.attacks_target import Target, Truth
-from benchmarks.attacks_wires import GrpcWire, RestWire, Tally, read_image
+from benchmarks.attacks_target import Target, Truth, Usage, clients, wait
+from benchmarks.attacks_wires import FULL, Tally
 
 ATTACKS = {
     "bytes": attacks_clients.random_bytes,
@@ -42,34 +40,24 @@ ATTACKS = {
 CROWDED = {"flood", "hang-up"}  # the queue may be full, and say so to honest clients too
 MEMORY = 256  # MiB that one attack may leave behind: memory that the allocators keep
 SETTLING = 60  # seconds for closed connections to be noticed, and for abandoned work to end
-HONEST_PAUSE = 0.2  # seconds
+HONEST_PAUSE = 0.4  # seconds, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How hard each attack is.
+    """How hard each attack is."""
 
-    Args:
-        preset: Preset that is exported again and again, and killed.
-        requests: Malformed requests that must be refused.
-        clients, seconds: Clients of the flood, and its length.
-        hang_ups, silent: Clients that hang up, and clients of each wire that fall silent meanwhile.
-        kills, half_copies, reloads: Exports that are killed, kinds of half-copied versions, new versions under load.
-        steady: Clients meanwhile; fewer than the queue holds, so that nobody may be refused.
-        many: Elements of the largest tensor that is sent.
-    """
-
-    preset: str | pathlib.Path = "mnist"
-    requests: int = 10_000
-    clients: int = 200
-    seconds: float = 60.0
-    hang_ups: int = 400
-    silent: int = 100
-    kills: int = len(attacks_versions.STAGES)
-    half_copies: int = len(attacks_versions.CUTS)
-    reloads: int = 4
-    steady: int = 12
-    many: int = 15_000_000
+    preset: str | pathlib.Path = "mnist"  # what is exported again and again, and killed
+    requests: int = 10_000  # malformed requests that must be refused
+    clients: int = 200  # clients of the flood
+    seconds: float = 60.0  # how long the flood lasts
+    hang_ups: int = 400  # clients that hang up
+    silent: int = 100  # clients of each wire that fall silent meanwhile
+    kills: int = len(attacks_versions.STAGES)  # exports that are killed
+    half_copies: int = len(attacks_versions.CUTS)  # kinds of half-copied versions
+    reloads: int = 4  # new versions under load
+    steady: int = 12  # clients of that load; fewer than the queue holds, so that nobody may be refused
+    many: int = 15_000_000  # elements of the largest tensor that is sent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +65,10 @@ class Outcome:
     """What an attack did, and what was left: `honest` right replies, Usage before and after, `faults` in words."""
 
     seconds: float
-    codes: dict
+    codes: collections.Counter
     honest: int
-    before: tuple
-    after: tuple
+    before: Usage
+    after: Usage
     faults: list[str]
 
 
@@ -90,68 +78,34 @@ def watched(name, target, truth, scale, attack=None):
     _check_references(target, truth, tally)
     before, raised = target.usage(), len(target.raised())
     start = time.monotonic()
-    with _honest_clients(target, truth, honest, crowded=name in CROWDED):
+    with clients(target, truth, honest, 2, pause=HONEST_PAUSE, may=FULL if name in CROWDED else ()):
         (attack or ATTACKS[name])(target, truth, tally, scale)
     seconds = time.monotonic() - start
     if not target.alive():
         return Outcome(seconds, tally.codes, 0, before, before, [*tally.faults, "the server is dead"])
     _check_references(target, truth, tally)
-    after = _settled(target, before)
+    wait(lambda: target.usage().files <= before.files, seconds=SETTLING)
+    after = target.usage()
     if after.files > before.files:
         tally.fault(f"files: {before.files} before, {after.files} after")
     if after.memory > before.memory + MEMORY:
         tally.fault(f"memory: {before.memory:.0f} MiB before, {after.memory:.0f} after")
     for error, count in collections.Counter(target.raised()[raised:]).items():
         tally.fault(f"in the log {count} times: {error[:300]}")
-    right = honest.codes["gRPC OK"] + honest.codes["REST 200"]
-    if not right:
+    if not honest.right():
         tally.fault("no honest client was answered")
-    return Outcome(seconds, tally.codes, right, before, after, tally.faults + honest.faults)
-
-
-@contextlib.contextmanager
-def _honest_clients(target, truth, tally, *, crowded):
-    """A client of each wire that asks for known pictures while the block runs."""
-    stop = threading.Event()
-
-    def ask(wire):
-        i = 0
-        while not i or not stop.wait(HONEST_PAUSE):  # once at least
-            i += 1
-            reply = truth.ask(wire, tally, i)
-            if not (reply.fine or (crowded and reply.code in ("gRPC RESOURCE_EXHAUSTED", "REST 429"))):
-                tally.fault(f"an honest client got {reply.code}: {reply.text[:200]}")
-        wire.close()
-
-    threads = [threading.Thread(target=ask, args=[w]) for w in (GrpcWire(target.port), RestWire(target.rest_port))]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    faults = [*tally.faults, *(f"an honest client got {fault}" for fault in honest.faults)]
+    return Outcome(seconds, tally.codes, honest.right(), before, after, faults)
 
 
 def _check_references(target, truth, tally):
-    """Known pictures, one by one and over both wires."""
-    wires = GrpcWire(target.port), RestWire(target.rest_port)
-    for request, image in zip(truth.requests[:2], truth.images):
-        for reply in (wire.predict(request) for wire in wires):
-            if not reply.fine:
-                tally.fault(f"a reference picture did not come: {reply.code} {reply.text[:200]}")
-            elif not np.array_equal(read_image(reply), image):
-                tally.fault(f"a reference picture is another one by {reply.code}")
-    wires[0].close()
-
-
-def _settled(target, before):
-    """Usage when connections that were closed are gone, or when that takes too long."""
-    end = time.monotonic() + SETTLING
-    while (usage := target.usage()).files > before.files and time.monotonic() < end:
-        time.sleep(0.2)
-    return usage
+    """Known pictures, one by one and over both wires; each must be the same bit for bit."""
+    references = Tally()
+    with target.wires() as wires:
+        for i, wire in itertools.product(range(2), wires):
+            truth.ask(wire, references, i, rounded=0)
+    for fault in references.faults:
+        tally.fault(f"a reference picture: {fault}")
 
 
 def line(name, outcome):

@@ -5,55 +5,57 @@ the server replies to a request that is odd, yet valid, must be what the session
 """
 
 import collections
+import concurrent.futures
+import contextlib
+import itertools
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
 import tempfile
+import threading
+import time
 
 import numpy as np
 
 from benchmarks import local_server
+from benchmarks.attacks_wires import FINE, ROUNDED, GrpcWire, RestWire
 from export import versions
 from serving.local_server.servable import Servable
 
 REFERENCES = 8
 QUEUE = 16
+PATIENCE = 300  # seconds for a version to load, or an export to come as far as it must
 CLOSE = 1e-3  # of floats: a batch of another size may round otherwise
 
 Usage = collections.namedtuple("Usage", "memory files")  # resident MiB, open file descriptors
 
 
-class Truth:
+class Truth(Servable):
     """A version of a model in a session of this process, and some pictures that honest clients ask for."""
 
     def __init__(self, folder):
+        super().__init__(folder)
         self.folder = folder
-        self._servable = Servable(folder)
-        self.signatures = self._servable.signatures
         self.requests = [
             {"digit": np.array([i], "int32"), "w": np.array([i / 2], "float32"), "seed": np.array([1000 * i])}
             for i in range(REFERENCES)
         ]
-        self.images = [self._servable.run("sample", request)["image"] for request in self.requests]
+        self.images = [self.run("sample", request)["image"] for request in self.requests]
 
-    def ask(self, wire, tally, i):
-        """Ask over a wire for the i-th picture, counted round and round; another picture is a fault."""
+    def ask(self, wire, tally, i, *, may=(), rounded=ROUNDED):
+        """Ask for picture i, counted round and round; another picture is a fault, and so is an error not in `may`."""
         i %= REFERENCES
-        reply = tally.count(wire.predict(self.requests[i]))
+        reply = tally.count(wire.predict(self.requests[i]), (*FINE, *may), " instead of a picture")
         if reply.fine:
-            tally.compare(reply, self.images[i])
-        return reply
+            tally.compare(reply, self.images[i], rounded)
 
     def agrees(self, signature, inputs, answered):
         """Whether a reply is right: to the bit, but for the rounding of floats and of grey levels."""
-        expected = self._servable.run(signature, inputs, sorted(answered))
+        expected = self.run(signature, inputs, sorted(answered))
         return all(_same(expected[alias], array) for alias, array in answered.items())
-
-    def close(self):
-        """Give the memory back."""
-        self._servable.close()
 
 
 class Target:
@@ -75,6 +77,12 @@ class Target:
         self.process, *addresses = local_server.start(*flags, log=self._log)
         self.port, self.rest_port = (int(address.rpartition(":")[2]) for address in addresses)
 
+    @contextlib.contextmanager
+    def wires(self):
+        """A connection of each wire, gRPC's and REST's, for a block."""
+        with contextlib.closing(GrpcWire(self.port)) as grpc_wire:
+            yield grpc_wire, RestWire(self.rest_port)
+
     def usage(self):
         """Usage of the server's process now."""
         folder = pathlib.Path(f"/proc/{self.process.pid}")
@@ -90,10 +98,6 @@ class Target:
         parts = self._log.read_text(errors="replace").split("Traceback (most recent call last)")[1:]
         return [next((line for line in part.splitlines()[1:] if re.match(r"[\w.]+(:|$)", line)), "?") for part in parts]
 
-    def newest(self):
-        """Number of the highest numbered folder."""
-        return max(int(path.name) for path in self.base.iterdir() if path.name.isdecimal())
-
     def stop(self):
         """Ask the server to stop.
 
@@ -107,6 +111,41 @@ class Target:
             self.process.kill()
             self.process.communicate()
             shutil.rmtree(self._folder)
+
+
+@contextlib.contextmanager
+def clients(target, truth, tally, count, *, pause, rest=2, may=()):
+    """Clients that ask for known pictures, again and again while the block runs, and once at least.
+
+    Args:
+        count, rest: So many clients, of which every `rest`-th uses REST and the others gRPC.
+        pause: Seconds between two requests of a client, at most.
+        may: Codes of errors that are no fault.
+    """
+    stop = threading.Event()
+
+    def ask(i):
+        with target.wires() as (grpc_wire, rest_wire):
+            for picture in itertools.count(i):
+                truth.ask(grpc_wire if i % rest else rest_wire, tally, picture, may=may)
+                if tally.full() or stop.wait(random.uniform(0, pause)):
+                    break
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        asked = pool.map(ask, range(count))
+        try:
+            yield
+        finally:
+            stop.set()
+        list(asked)  # raises what was raised there
+
+
+def wait(condition, *, seconds=PATIENCE, pause=0.1):
+    """Ask again and again until a function gives something true, or for so long; returns what it gave last."""
+    end = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(pause)
+    return met
 
 
 def _same(expected, array):

@@ -1,6 +1,7 @@
 """The two wires of a server as an attacker uses them: bytes in, code and bytes out, and which codes may come."""
 
 import collections
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -14,16 +15,19 @@ from tensorflow_serving.apis import predict_pb2
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 REST_PREDICT = "/v1/models/ddpm:predict"
 DEADLINE = 120
-NO_MESSAGE = "no message of its type"  # what may be INTERNAL: gRPC says so of bytes that do not parse
 FAULTS_KEPT = 20
-ROUNDED = 2  # pixels that may be one grey level off in a batch of another size; alone, none may
+ROUNDED = 2  # pixels that may be one grey level off in a batch of another size
 
+FINE = ("gRPC OK", "REST 200")
+INVALID = ("gRPC INVALID_ARGUMENT", "REST 400")
+FULL = ("gRPC RESOURCE_EXHAUSTED", "REST 429")
 EXPECTED = {
-    *(f"gRPC {code}" for code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
-    *(f"gRPC {code}" for code in ("RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")),
-    *(f"REST {status}" for status in (200, 400, 404, 405, 411, 413, 415, 429, 431, 501, 503, 504)),
+    *(FINE + INVALID + FULL),
+    *(f"gRPC {code}" for code in ("NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED", "DEADLINE_EXCEEDED")),
+    *(f"REST {status}" for status in (404, 405, 411, 413, 415, 431, 501, 503, 504)),
     "REST closed",  # before all of a body that is refused was read
 }
+NO_MESSAGE = "no message of its type"  # what may be INTERNAL too: gRPC says so of bytes that do not parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +41,13 @@ class Reply:
     @property
     def fine(self):
         """Whether it is no error."""
-        return self.code in ("gRPC OK", "REST 200")
+        return self.code in FINE
+
+    def image(self):
+        """The image in a response of `sample`, uint8 (N, H, W, C)."""
+        if self.code == "gRPC OK":
+            return read_response(self.body)["image"]
+        return np.array(json.loads(self.body)["outputs"], "uint8")
 
 
 class Tally:
@@ -48,38 +58,32 @@ class Tally:
         self.faults = []
         self._lock = threading.Lock()
 
-    def count(self, reply):
-        """Count a reply; one that may not come is a fault."""
+    def count(self, reply, codes=EXPECTED, what=""):
+        """Count a reply and return it; a code that may not come is a fault, and so is an error without words."""
         self.note(reply.code)
-        parsed = reply.code == "gRPC INTERNAL" and NO_MESSAGE in reply.text
-        if not (reply.code in EXPECTED or parsed):
-            self.fault(f"{reply.code}: {reply.text[:300]}")
+        unparsed = codes is EXPECTED and reply.code == "gRPC INTERNAL" and NO_MESSAGE in reply.text
+        if not (reply.code in codes or unparsed):
+            self.fault(f"{reply.code}{what}: {reply.text[:300]}")
         elif not reply.fine and not reply.text:
             self.fault(f"{reply.code} says nothing")
         return reply
+
+    def compare(self, reply, image, rounded=ROUNDED):
+        """Hold a picture against the one drawn alone; so many pixels may be a grey level off."""
+        drawn = reply.image().astype(int)
+        if drawn.shape != image.shape or np.abs(drawn - image).max() > 1 or np.sum(drawn != image) > rounded:
+            self.fault(f"{reply.code}: a wrong picture")
+        elif np.any(drawn != image):
+            self.note("pixel rounded otherwise")
+
+    def right(self):
+        """Number of replies that are no errors."""
+        return sum(self.codes[code] for code in FINE)
 
     def note(self, name):
         """Count something."""
         with self._lock:
             self.codes[name] += 1
-
-    def expect(self, reply, codes, what):
-        """Count a reply; a code that is not of `codes` is a fault."""
-        self.count(reply)
-        if reply.code not in codes:
-            self.fault(f"{what}: expected {' or '.join(codes)}, came {reply.code} {reply.text[:200]}")
-
-    def compare(self, reply, image):
-        """Hold a picture, drawn together with others, against the one drawn alone."""
-        differences = np.abs(read_image(reply).astype(int) - image)
-        if differences.max() > 1 or np.count_nonzero(differences) > ROUNDED:
-            self.fault(f"{reply.code}: a wrong picture, {np.count_nonzero(differences)} pixels differ")
-        elif differences.any():
-            self.note("pixel rounded otherwise")
-
-    def full(self):
-        """Whether there are faults enough to stop."""
-        return len(self.faults) >= FAULTS_KEPT
 
     def fault(self, text):
         """Keep a fault, if there are few."""
@@ -87,24 +91,28 @@ class Tally:
             if not self.full():
                 self.faults.append(text)
 
+    def full(self):
+        """Whether there are faults enough to stop."""
+        return len(self.faults) >= FAULTS_KEPT
+
 
 class GrpcWire:
-    """A connection that sends bytes as they are; `request` is what `predict` of this wire sends."""
+    """A connection that sends bytes as they are."""
 
     def __init__(self, port):
         options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [*options, ("grpc.use_local_subchannel_pool", 1)])
 
-    def send(self, message, *, path=PREDICT, timeout=DEADLINE):
-        """Send bytes and wait."""
+    def send(self, content, *, path=PREDICT, timeout=DEADLINE):
+        """Send a message and wait."""
         try:
-            return Reply("gRPC OK", body=self.channel.unary_unary(path)(message, timeout=timeout))
+            return Reply("gRPC OK", body=self.channel.unary_unary(path)(content, timeout=timeout))
         except grpc.RpcError as error:
             return Reply(f"gRPC {error.code().name}", error.details() or "")
 
-    def predict(self, inputs, *, signature="sample", **how):
-        """Send a valid message, or one that differs from it in its arrays only."""
-        return self.send(predict_message(inputs, signature=signature), **how)
+    def predict(self, inputs, *, signature="sample"):
+        """Send a valid request, or one that differs from it in its arrays only."""
+        return self.send(predict_message(inputs, signature=signature))
 
     def close(self):
         """End the connection."""
@@ -117,34 +125,28 @@ class RestWire:
     def __init__(self, port):
         self.port = port
 
-    def send(self, body, *, path=REST_PREDICT, method="POST", headers=None):
-        """Send bytes and wait."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            content = response.read()
-        except ConnectionError as error:
-            return Reply("REST closed", str(error))
-        except (OSError, http.client.HTTPException) as error:
-            return Reply(f"REST {type(error).__name__}", str(error))
-        finally:
-            connection.close()
-        text = content.decode() or response.reason  # a response to HEAD has no body
-        return Reply(f"REST {response.status}", "" if response.status == 200 else text, content)
+    def send(self, content, *, path=REST_PREDICT, method="POST", headers=None):
+        """Send a body and wait."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as connection:
+            try:
+                connection.request(method, path, content, headers or {})
+                response = connection.getresponse()
+                body = response.read()
+            except ConnectionError as error:
+                return Reply("REST closed", str(error))
+            except (OSError, http.client.HTTPException) as error:
+                return Reply(f"REST {type(error).__name__}", str(error))
+        text = body.decode() or response.reason  # a response to HEAD has no body
+        return Reply(f"REST {response.status}", "" if response.status == 200 else text, body)
 
     def predict(self, inputs, *, signature="sample"):
-        """The same as JSON."""
+        """Send what `GrpcWire.predict` does."""
         return self.send(json.dumps(predict_body(inputs, signature=signature)).encode())
-
-    def close(self):
-        """Nothing is kept."""
 
 
 def predict_message(inputs, *, signature="sample"):
-    """Bytes of a PredictRequest of arrays."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = "ddpm", signature
+    """Bytes of a PredictRequest of arrays, or of TensorProtos."""
+    request = predict_pb2.PredictRequest(model_spec={"name": "ddpm", "signature_name": signature})
     for alias, array in inputs.items():
         request.inputs[alias].CopyFrom(tf.make_tensor_proto(array))
     return request.SerializeToString()
@@ -159,10 +161,3 @@ def read_response(body):
     """Bytes of a PredictResponse -> dict of alias -> array, by TensorFlow's own reader."""
     response = predict_pb2.PredictResponse.FromString(body)
     return {alias: tf.make_ndarray(tensor) for alias, tensor in response.outputs.items()}
-
-
-def read_image(reply):
-    """The image in a response of `sample` by either wire, uint8 (N, H, W, C)."""
-    if reply.code == "gRPC OK":
-        return read_response(reply.body)["image"]
-    return np.array(json.loads(reply.body)["outputs"], "uint8")

@@ -71,8 +71,8 @@ def test_a_wrong_picture_and_a_wrong_answer_to_an_odd_request_are_faults(target,
     for i in (1, 2):
         assert len(tally.faults) == 0
         tally.compare(replies[0], truth.images[i])
-        attacks_fuzz.check_right(truth, tally, replies[0], message=predict_message(truth.requests[i]))
-        attacks_fuzz.check_right(truth, tally, replies[1], body=json.dumps(predict_body(truth.requests[i])))
+        attacks_fuzz.check_right(truth, tally, replies[0], content=predict_message(truth.requests[i]))
+        attacks_fuzz.check_right(truth, tally, replies[1], content=json.dumps(predict_body(truth.requests[i])))
     assert len(tally.faults) == 3 and "a wrong picture" in tally.faults[0]
 
 
