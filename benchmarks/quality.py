@@ -20,6 +20,7 @@ from benchmarks import machine
 from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run
 from keras_ddpm.config import DataConfig
+from keras_ddpm.evaluation.arrays import Kind
 from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
@@ -87,11 +88,11 @@ def parse_setting(setting: str) -> dict:
         ) from error
 
 
-def row(images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier) -> str:
+def row(images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier, kind: Kind) -> str:
     """One line of the table: accuracy, that of the worst digit, and the distances to real images."""
-    values = dict(accuracy(images, labels, classifier=classifier))
-    values |= dict(distances(images, labels, reference=reference, classifier=classifier))
-    values |= dict(manifold(images, labels, reference=reference, classifier=classifier))
+    values = dict(accuracy(images, labels, classifier=classifier, kind=kind))
+    values |= dict(distances(images, labels, reference=reference, classifier=classifier, kind=kind))
+    values |= dict(manifold(images, labels, reference=reference, classifier=classifier, kind=kind))
     digits = [values[f"accuracy/{d}"] for d in range(10)]
     cells = [f"{values['accuracy']:.2%}", f"{min(digits):.1%} ({int(np.argmin(digits))})"]
     return " | ".join([*cells, *(f"{values[name]:.3f}" for name in FIGURES)])
@@ -106,7 +107,7 @@ def main() -> None:
     classifier = memoize(judge)
     print(f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}")
     print("| setting | right digit | worst digit | " + " | ".join(FIGURES) + " | images/s |" + "\n" + "|---" * 9 + "|")
-    judged = row(*others, reference=reference, classifier=classifier)
+    judged = row(*others, reference=reference, classifier=classifier, kind=judge.kind)
     print(f"| other training images | {judged} | |", flush=True)
     labels = np.arange(n, dtype="int32") % 10
     for setting, values in sampling.items():
@@ -114,7 +115,7 @@ def main() -> None:
         start = time.perf_counter()
         sampled = generator.sample(labels, w_of_class(values.w, 10)[labels], arguments.seed + np.arange(n))["image"]
         rate = n / (time.perf_counter() - start)
-        judged = row(data.to_uint8(sampled), labels, reference=reference, classifier=classifier)
+        judged = row(data.to_uint8(sampled), labels, reference=reference, classifier=classifier, kind=judge.kind)
         print(f"| {setting} | {judged} | {rate:.1f} |", flush=True)
 
 

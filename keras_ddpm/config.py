@@ -142,8 +142,8 @@ class TrainingConfig:
     p_uncond: float = 0.1
     """Probability of dropping the label, which classifier-free guidance needs."""
     p_drop_attribute: float | None = 0.5
-    """Probability of dropping an attribute, each on its own, so that any of them may be left out of what is asked. None:
-    each image draws its own, so that it loses any number of its attributes, each number as often."""
+    """Probability of dropping an attribute, each on its own, so that any of them may be left out of what is asked.
+    None: each image draws its own, so that it loses any number of its attributes, each number as often."""
     times: Literal["uniform", "logit_normal"] = "uniform"
     """Distribution of the times that are trained on."""
     curriculum: Literal["none", "low_noise_first", "high_noise_first"] = "none"

@@ -4,9 +4,9 @@ With ink a in 0 ... 255, two black pixels added on each side, digit colour d and
 
     x = (a d + (255 - a) g) / 255
 
-A digit is lighter than its ground, by at least 64 levels in each channel, so that every digit can be read:
+Digits are light and grounds are dark, so that every digit can be read. In each channel, independently,
 
-    g = u_1,    d = u_2,    u_1 in 0 ... 191,    u_2 in g + 64 ... 255
+    d is uniform in 160 ... 255,    g is uniform in 0 ... 95
 
 They come from a counter-based generator (Philox): image i's depend on (seed, split, i) alone.
 """
@@ -18,11 +18,14 @@ import numpy as np
 NUM_CLASSES = 10
 SIDE = 32
 MARGINS = ((0, 0), (2, 2), (2, 2), (0, 0))
-NEAREST = 64
 SPLITS = ("train", "test")
-ATTRIBUTES = tuple(f"{what}_{part}" for what in ("digit", "ground") for part in ("red", "green", "blue"))
-"""The parts of both colours, from 0 to 1."""
+DARKEST, LEVELS = {"digit": 160, "ground": 0}, 96
+"""The least level of each colour's parts, and how many levels there are from it on."""
+ATTRIBUTES = tuple(f"{what}_{part}" for what in DARKEST for part in ("red", "green", "blue"))
+"""The parts of both colours: 0 is the darkest that each can be, 1 the lightest."""
 ROWS = 5_000
+INK = 4
+"""Pixels of which a digit's colour is read: the thinnest have hardly more that are nothing but ink."""
 
 
 class Coloured(NamedTuple):
@@ -68,9 +71,38 @@ def draw_colours(count: int, *, split: str = "train", seed: int = 0) -> tuple[np
         The digits' colours and the grounds', uint8 (count, 3) each.
     """
     key = np.array([seed, SPLITS.index(split)], "uint64")
-    u = np.random.Generator(np.random.Philox(key=key)).random(
-        (count, 2, 3)
-    )  # one row an image: a longer draw begins so
-    ground = np.floor((256 - NEAREST) * u[:, 0])
-    digit = ground + NEAREST + np.floor((256 - NEAREST - ground) * u[:, 1])
+    # One row an image: a longer draw begins so
+    u = np.random.Generator(np.random.Philox(key=key)).random((count, 2, 3))
+    digit, ground = (np.floor(LEVELS * u[:, i]) + darkest for i, darkest in enumerate(DARKEST.values()))
     return digit.astype("uint8"), ground.astype("uint8")
+
+
+def read_colours(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The colours of images: the median of the margin, and the mean of the pixels that are furthest from it.
+
+    Args:
+        images: uint8, or float in 0 ... 255, (N, 32, 32, 3).
+
+    Returns:
+        The digits' colours and the grounds', float32 (N, 3) each.
+    """
+    pixels = images.reshape(len(images), -1, 3).astype("float32")  # (N, 1024, 3)
+    edge = np.pad(np.zeros((SIDE - 4, SIDE - 4), bool), 2, constant_values=True).reshape(-1)
+    ground = np.median(pixels[:, edge], axis=1)
+    distance = np.sum((pixels - ground[:, None]) ** 2, axis=-1)  # (N, 1024)
+    furthest = np.argpartition(-distance, INK - 1, axis=1)[:, :INK, None]
+    return np.take_along_axis(pixels, furthest, axis=1).mean(axis=1), ground
+
+
+def attributes_of(digit_colour: np.ndarray, ground_colour: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of both colours, numbers from 0 to 1 for those that there are.
+
+    Args:
+        digit_colour, ground_colour: Levels 0 ... 255, (N, 3).
+
+    Returns:
+        dict of `ATTRIBUTES` -> float (N,).
+    """
+    colours = zip((digit_colour, ground_colour), DARKEST.values())
+    places = np.concatenate([(colour - np.float64(darkest)) / (LEVELS - 1) for colour, darkest in colours], axis=1)
+    return dict(zip(ATTRIBUTES, places.T))

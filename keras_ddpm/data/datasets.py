@@ -140,8 +140,7 @@ def _digits_8x8(split):
 def _colour_mnist(split):
     mnist = load("mnist", split)
     images, *colours = colour_mnist.colour(mnist.images, split=split)
-    parts = np.concatenate(colours, axis=1) / 255
-    return images, mnist.labels, colour_mnist.NUM_CLASSES, dict(zip(colour_mnist.ATTRIBUTES, parts.T, strict=True))
+    return images, mnist.labels, colour_mnist.NUM_CLASSES, colour_mnist.attributes_of(*colours)
 
 
 def _canvas_mnist(split):

@@ -69,20 +69,30 @@ def test_the_colours_of_an_image_depend_on_seed_split_and_place_alone(seed, spli
 
 
 @given(st.integers(0, 2**64 - 1), st.sampled_from(colour_mnist.SPLITS))
-def test_a_digit_is_at_least_64_levels_lighter_than_its_ground_in_each_channel(seed, split):
-    digit, ground = (c.astype(int) for c in colour_mnist.draw_colours(200, split=split, seed=seed))
-    assert (digit - ground).min() >= 64
+def test_digits_are_light_and_grounds_dark(seed, split):
+    digit, ground = colour_mnist.draw_colours(200, split=split, seed=seed)
+    assert digit.dtype == ground.dtype == np.uint8 and digit.min() >= 160 and ground.max() <= 95
 
 
 def test_colours_are_uniform_and_other_in_another_split_or_from_another_seed():
-    digit, ground = (c.astype(int) for c in colour_mnist.draw_colours(20_000))
-    lighter = (digit - ground - 63.5) / (192 - ground)  # in (0, 1): what is drawn for a digit
-    for drawn in (ground / 192, lighter):
-        assert np.abs(np.histogram(drawn, 4, (0.0, 1.0))[0] / 60_000 - 0.25).max() < 0.01
-    assert ground.min() == 0 and ground.max() == 191 and digit.min() >= 64 and digit.max() == 255
+    digit, ground = colour_mnist.draw_colours(20_000)
+    for colours in (digit - 160, ground):
+        assert np.abs(np.bincount(colours.reshape(-1) // 24, minlength=4) / 60_000 - 0.25).max() < 0.01
+        assert colours.min() == 0 and colours.max() == 95
     assert (colour_mnist.draw_colours(100, split="test")[0] != digit[:100]).mean() > 0.9
     assert (colour_mnist.draw_colours(100, seed=1)[1] != ground[:100]).mean() > 0.9
-    np.testing.assert_array_equal(digit[:2], [[173, 183, 132], [247, 255, 130]])  # the data set keeps its colours
+    np.testing.assert_array_equal(digit[:2], [[161, 183, 170], [250, 254, 184]])  # the data set keeps its colours
+
+
+def test_colours_are_read_off_the_images(mnist):
+    images, digit, ground = colour_mnist.colour(mnist["test"][0][:500], split="test")
+    read = colour_mnist.read_colours(images)
+    np.testing.assert_array_equal(read[1], ground)
+    difference = np.abs(read[0] - digit)
+    assert difference.mean() < 1 and difference.max() < 12
+    named = colour_mnist.attributes_of(*read)
+    assert list(named) == list(colour_mnist.ATTRIBUTES)
+    np.testing.assert_allclose(named["ground_green"], ground[:, 1] / 95)
 
 
 def test_colour_mnist_is_mnist_in_colour(mnist):
@@ -93,8 +103,8 @@ def test_colour_mnist_is_mnist_in_colour(mnist):
     np.testing.assert_array_equal(test.images[:300], made.images)
     named = data.load("colour_mnist", "test", attributes=("ground_blue", "digit_red")).labels
     assert set(named) == {"label", "ground_blue", "digit_red"}
-    np.testing.assert_allclose(named["ground_blue"][:300], made.ground_colour[:, 2] / 255, atol=1e-6)
-    np.testing.assert_allclose(named["digit_red"][:300], made.digit_colour[:, 0] / 255, atol=1e-6)
+    np.testing.assert_allclose(named["ground_blue"][:300], made.ground_colour[:, 2] / 95, atol=1e-6)
+    np.testing.assert_allclose(named["digit_red"][:300], (made.digit_colour[:, 0] - 160.0) / 95, atol=1e-6)
     with pytest.raises(ValueError, match=r"`attributes` must be measured ones, or of 'colour_mnist'.*\['hue'\]"):
         data.load("colour_mnist", "test", attributes=("hue",))
 

@@ -1,5 +1,6 @@
 """Other data than MNIST goes the whole way by the commands: train, sample, judge, evaluate."""
 
+import dataclasses
 import json
 import re
 import shlex
@@ -10,6 +11,7 @@ import pytest
 import tyro
 from PIL import Image
 
+from benchmarks import colours
 from keras_ddpm import data, presets
 from keras_ddpm.__main__ import main
 from keras_ddpm.cli.main import _commands
@@ -85,3 +87,10 @@ def test_colour_digits_go_the_whole_way_with_all_that_is_measured(few, tmp_path)
     content = go_the_whole_way("colour_mnist", (32, 32, 3), tmp_path, only=only)
     assert {"recognition", "health", "confusion"} <= set(content) and "clip" not in content
     assert content["figures"]["recall"].keys() == {"model", "real"}
+    table = colours.Arguments(preset=str(tmp_path / "run"), classifier=tmp_path / "judge", n=100)
+    lines = [[cell.strip() for cell in line.split("|")[-3:-1]] for line in colours.rows(table)]
+    real, alone, digit, ground, both = lines[3:]
+    assert float(real[0]) < 1 and float(real[1]) == 0 and alone == ["", ""]
+    assert float(digit[0]) > 1 and digit[1] == ground[0] == "" and float(both[1]) > 1  # it is hardly trained
+    with pytest.raises(ValueError, match=r"`n` must be in 1..200, half of the test images. Received: 201"):
+        next(colours.rows(dataclasses.replace(table, n=201)))

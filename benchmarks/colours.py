@@ -1,0 +1,90 @@
+"""Colours: are those drawn that were asked for, does the digit stay right, and what is lost?
+
+    python -m keras_ddpm judge --dataset colour_mnist
+    python -m benchmarks.colours
+
+What is asked for is what as many test images have. The last two columns are how far the colours are from those asked
+for: the mean over red, green and blue, in levels of 0 to 255.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tyro
+
+from benchmarks import machine
+from benchmarks.quality import FIGURES, row
+from keras_ddpm import data, presets
+from keras_ddpm.cli.run import run
+from keras_ddpm.data import colour_mnist
+from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.judges.memoize import memoize
+from keras_ddpm.sampling_request import w_of_class
+
+ASKED = {
+    "digit alone": (),
+    "digit's colour": colour_mnist.ATTRIBUTES[:3],
+    "ground's colour": colour_mnist.ATTRIBUTES[3:],
+    "both colours": colour_mnist.ATTRIBUTES,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    preset: str = "colour_mnist"
+    classifier: pathlib.Path = pathlib.Path("judges/colour_mnist")
+    """Folder of the judge."""
+    n: int = 2_000
+    """Images of each row."""
+    seed: int = 0
+    """Seed of the first image."""
+
+
+def off(colours: np.ndarray, wanted: np.ndarray) -> str:
+    """Mean absolute difference of levels."""
+    return f"{np.mean(np.abs(colours - wanted.astype('float32'))):.1f}"
+
+
+def rows(arguments: Arguments) -> Iterator[str]:
+    """The table, line by line.
+
+    Raises:
+        ValueError: if there are fewer test images than two times `n`.
+    """
+    generator, n = presets.load_preset(arguments.preset), arguments.n
+    judge = load_classifier(arguments.classifier)
+    classifier = memoize(judge)
+    test = data.load("colour_mnist", "test", attributes=colour_mnist.ATTRIBUTES)
+    if not 1 <= n <= len(test.images) // 2:
+        raise ValueError(f"`n` must be in 1..{len(test.images) // 2}, half of the test images. Received: {n}")
+    digits = test.labels["label"]
+    reference = test.images[-n:], digits[-n:]  # others than those whose colours are asked for
+    wanted = colour_mnist.draw_colours(n, split="test")
+    w = w_of_class(presets.read_config(arguments.preset)[0].sampling.w, generator.network.num_classes)
+    yield f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}"
+    yield "| asked for | right digit | worst digit | " + " | ".join(FIGURES) + " | digit off by | ground off by |"
+    yield "|---" * (len(FIGURES) + 5) + "|"
+    drawn = {"real test images": test.images[:n]}
+    for name, attributes in ASKED.items():
+        asked = {attribute: test.labels[attribute][:n] for attribute in attributes}
+        drawn[name] = generator.images(digits[:n], w[digits[:n]], arguments.seed + np.arange(n), **asked)
+    for name, images in drawn.items():
+        judged = row(images, digits[:n], reference=reference, classifier=classifier, kind=judge.kind)
+        given = ASKED.get(name, colour_mnist.ATTRIBUTES)
+        far = [off(*pair) for pair in zip(colour_mnist.read_colours(images), wanted)]
+        cells = [cell if attribute in given else "" for cell, attribute in zip(far, ("digit_red", "ground_red"))]
+        yield f"| {name} | {judged} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    for line in rows(tyro.cli(Arguments, description=__doc__)):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
