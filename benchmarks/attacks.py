@@ -62,7 +62,7 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What an attack did, and what was left: `honest` right replies, Usage before and after, `faults` in words."""
+    """What an attack did, and what was left: `honest` clients' answers, Usage before and after, `faults` in words."""
 
     seconds: float
     codes: collections.Counter
@@ -84,18 +84,22 @@ def watched(name, target, truth, scale, attack=None):
     if not target.alive():
         return Outcome(seconds, tally.codes, 0, before, before, [*tally.faults, "the server is dead"])
     _check_references(target, truth, tally)
-    wait(lambda: target.usage().files <= before.files, seconds=SETTLING)
-    after = target.usage()
+
+    def settled():
+        usage = target.usage()
+        return usage if usage.files <= before.files else None
+
+    after = wait(settled, seconds=SETTLING) or target.usage()
     if after.files > before.files:
         tally.fault(f"files: {before.files} before, {after.files} after")
     if after.memory > before.memory + MEMORY:
         tally.fault(f"memory: {before.memory:.0f} MiB before, {after.memory:.0f} after")
     for error, count in collections.Counter(target.raised()[raised:]).items():
         tally.fault(f"in the log {count} times: {error[:300]}")
-    if not honest.right():
+    if not honest.answered():
         tally.fault("no honest client was answered")
     faults = [*tally.faults, *(f"an honest client got {fault}" for fault in honest.faults)]
-    return Outcome(seconds, tally.codes, honest.right(), before, after, faults)
+    return Outcome(seconds, tally.codes, honest.answered(), before, after, faults)
 
 
 def _check_references(target, truth, tally):

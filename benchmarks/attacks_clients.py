@@ -18,7 +18,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from benchmarks import attacks_fuzz
 from benchmarks.attacks_target import clients
-from benchmarks.attacks_wires import EXPECTED, FULL, INVALID, PREDICT, REST_PREDICT, predict_body, predict_message
+from benchmarks.attacks_wires import FULL, INVALID, LATE, PREDICT, REST_PREDICT, predict_body, predict_message
 
 THREADS = 8
 LARGE_N = 100_000
@@ -117,7 +117,7 @@ def guidance(target, truth, tally, scale):
 
 def flood(target, truth, tally, scale):
     """Many clients at once, each asking again and again, against a queue of 16."""
-    with clients(target, truth, tally, scale.clients, rest=REST_SHARE, pause=PAUSE, may=EXPECTED):
+    with clients(target, truth, tally, scale.clients, rest=REST_SHARE, pause=PAUSE, may=FULL + LATE):
         time.sleep(scale.seconds)
 
 

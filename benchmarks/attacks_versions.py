@@ -36,8 +36,10 @@ def kill_export(target, truth, tally, scale):
     for stage in STAGES[: scale.kills]:
         number = versions.next_number(target.base)
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            wait(lambda s=stage, p=process: any(target.base.glob(s)) or p.poll() is not None, pause=0.001)
+            there = wait(lambda s=stage, p=process: any(target.base.glob(s)) or p.poll() is not None, pause=0.001)
             process.kill()
+        if not there or process.returncode > 0:
+            tally.fault(f"an export must come as far as {stage}. It ended with {process.returncode}")
         tally.note("export killed" if process.returncode < 0 else f"export ended with {process.returncode}")
         time.sleep(1)  # some looks at the folder
         if versions.next_number(target.base) > number:
@@ -47,7 +49,8 @@ def kill_export(target, truth, tally, scale):
 
 
 def half_copy(target, truth, tally, scale):
-    """Version folders with a part missing or cut short: none is served."""
+    """Version folders with a part missing or cut short, each with a number of its own: none is served."""
+    folders = []
     for name, (pattern, left) in itertools.islice(CUTS.items(), scale.half_copies):
         copy = shutil.copytree(truth.folder, target.base / ".copy")
         [path] = copy.glob(pattern)
@@ -55,9 +58,10 @@ def half_copy(target, truth, tally, scale):
             path.unlink()
         else:
             os.truncate(path, left if isinstance(left, int) else int(left * path.stat().st_size))
-        folder = versions.publish(copy, target.base)
-        _settle(target, tally, int(folder.name), "END")
+        folders.append(versions.publish(copy, target.base))
+        _settle(target, tally, int(folders[-1].name), "END")
         tally.note(f"half-copied: {name}")
+    for folder in folders:
         shutil.rmtree(folder)
 
 
@@ -81,12 +85,13 @@ def reload(target, truth, tally, scale):
     with clients(target, truth, tally, scale.steady, pause=STEADY_PAUSE):
         for _ in range(scale.reloads):
             copy = shutil.copytree(truth.folder, target.base / ".copy")
+            answered = tally.answered()
             number = int(versions.publish(copy, target.base).name)
             _settle(target, tally, number, "AVAILABLE")
             _settle(target, tally, number - 1, "END")
+            if tally.answered() == answered:
+                tally.fault(f"nobody was answered while version {number} came")
             tally.note("versions reloaded")
-    if tally.right() < scale.steady:
-        tally.fault(f"only {tally.right()} replies came while versions changed")
 
 
 def _settle(target, tally, number, state):

@@ -21,6 +21,7 @@ ROUNDED = 2  # pixels that may be one grey level off in a batch of another size
 FINE = ("gRPC OK", "REST 200")
 INVALID = ("gRPC INVALID_ARGUMENT", "REST 400")
 FULL = ("gRPC RESOURCE_EXHAUSTED", "REST 429")
+LATE = ("gRPC DEADLINE_EXCEEDED", "REST 504")
 EXPECTED = {
     *(FINE + INVALID + FULL),
     *(f"gRPC {code}" for code in ("NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED", "DEADLINE_EXCEEDED")),
@@ -58,11 +59,17 @@ class Tally:
         self.faults = []
         self._lock = threading.Lock()
 
-    def count(self, reply, codes=EXPECTED, what=""):
-        """Count a reply and return it; a code that may not come is a fault, and so is an error without words."""
+    def count(self, reply, codes=None, what=""):
+        """Count a reply and return it; a code that may not come is a fault, and so is an error without words.
+
+        Args:
+            reply: `Reply`.
+            codes: Those that may come; None: all that a request of any bytes may get.
+            what: Words that follow the code in a fault.
+        """
         self.note(reply.code)
-        unparsed = codes is EXPECTED and reply.code == "gRPC INTERNAL" and NO_MESSAGE in reply.text
-        if not (reply.code in codes or unparsed):
+        unparsed = codes is None and reply.code == "gRPC INTERNAL" and NO_MESSAGE in reply.text
+        if not (reply.code in (EXPECTED if codes is None else codes) or unparsed):
             self.fault(f"{reply.code}{what}: {reply.text[:300]}")
         elif not reply.fine and not reply.text:
             self.fault(f"{reply.code} says nothing")
@@ -76,7 +83,7 @@ class Tally:
         elif np.any(drawn != image):
             self.note("pixel rounded otherwise")
 
-    def right(self):
+    def answered(self):
         """Number of replies that are no errors."""
         return sum(self.codes[code] for code in FINE)
 

@@ -3,8 +3,9 @@
     python -m keras_ddpm judge --dataset colour_mnist
     python -m benchmarks.colours
 
-What is asked for is what as many test images have. The last two columns are how far the colours are from those asked
-for: the mean over red, green and blue, in levels of 0 to 255.
+Each row asks for the digits, and what it says of the colours, of the first n test images. The last two columns are how
+far the colours are from those asked for: the mean over red, green and blue, in levels of 0 to 255. Colours are read off
+the images, and the row of real images shows the error of that.
 """
 
 import dataclasses
@@ -33,6 +34,9 @@ ASKED = {
     "both colours": colour_mnist.ATTRIBUTES,
 }
 
+LEAST = 10
+"""Images of a row: neighbours of each are looked for."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
@@ -54,25 +58,27 @@ def rows(arguments: Arguments) -> Iterator[str]:
     """The table, line by line.
 
     Raises:
-        ValueError: if there are fewer test images than two times `n`.
+        ValueError: if there are fewer test images than two times `n`, or the preset knows no colours.
     """
-    generator, n = presets.load_preset(arguments.preset), arguments.n
-    judge = load_classifier(arguments.classifier)
-    classifier = memoize(judge)
+    known, n = presets.read_config(arguments.preset)[0].data.attributes, arguments.n
+    if not set(colour_mnist.ATTRIBUTES) <= set(known):
+        raise ValueError(f"`preset` must have the attributes of colour_mnist. Received: {arguments.preset!r}, {known}")
     test = data.load("colour_mnist", "test", attributes=colour_mnist.ATTRIBUTES)
-    if not 1 <= n <= len(test.images) // 2:
-        raise ValueError(f"`n` must be in 1..{len(test.images) // 2}, half of the test images. Received: {n}")
+    if not LEAST <= n <= len(test.images) // 2:
+        raise ValueError(f"`n` must be in {LEAST}..{len(test.images) // 2}, half of the test images. Received: {n}")
+    judge, draw = load_classifier(arguments.classifier), presets.load_preset(arguments.preset).images
+    classifier = memoize(judge)
     digits = test.labels["label"]
     reference = test.images[-n:], digits[-n:]  # others than those whose colours are asked for
     wanted = colour_mnist.draw_colours(n, split="test")
-    w = w_of_class(presets.read_config(arguments.preset)[0].sampling.w, generator.network.num_classes)
+    w = w_of_class(presets.read_config(arguments.preset)[0].sampling.w, judge.kind.num_classes)
     yield f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}"
     yield "| asked for | right digit | worst digit | " + " | ".join(FIGURES) + " | digit off by | ground off by |"
     yield "|---" * (len(FIGURES) + 5) + "|"
     drawn = {"real test images": test.images[:n]}
     for name, attributes in ASKED.items():
         asked = {attribute: test.labels[attribute][:n] for attribute in attributes}
-        drawn[name] = generator.images(digits[:n], w[digits[:n]], arguments.seed + np.arange(n), **asked)
+        drawn[name] = draw(digits[:n], w[digits[:n]], arguments.seed + np.arange(n), **asked)
     for name, images in drawn.items():
         judged = row(images, digits[:n], reference=reference, classifier=classifier, kind=judge.kind)
         given = ASKED.get(name, colour_mnist.ATTRIBUTES)

@@ -93,8 +93,9 @@ def row(images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier
     values = dict(accuracy(images, labels, classifier=classifier, kind=kind))
     values |= dict(distances(images, labels, reference=reference, classifier=classifier, kind=kind))
     values |= dict(manifold(images, labels, reference=reference, classifier=classifier, kind=kind))
-    digits = [values[f"accuracy/{d}"] for d in range(10)]
-    cells = [f"{values['accuracy']:.2%}", f"{min(digits):.1%} ({int(np.argmin(digits))})"]
+    of_class = {label: values[f"accuracy/{label}"] for label in np.unique(labels)}
+    worst = min(of_class, key=of_class.__getitem__)
+    cells = [f"{values['accuracy']:.2%}", f"{of_class[worst]:.1%} ({worst})"]
     return " | ".join([*cells, *(f"{values[name]:.3f}" for name in FIGURES)])
 
 
@@ -109,11 +110,13 @@ def main() -> None:
     print("| setting | right digit | worst digit | " + " | ".join(FIGURES) + " | images/s |" + "\n" + "|---" * 9 + "|")
     judged = row(*others, reference=reference, classifier=classifier, kind=judge.kind)
     print(f"| other training images | {judged} | |", flush=True)
-    labels = np.arange(n, dtype="int32") % 10
+    labels = np.arange(n, dtype="int32") % judge.kind.num_classes
     for setting, values in sampling.items():
         generator = presets.load_preset(arguments.preset, **vars(values))
         start = time.perf_counter()
-        sampled = generator.sample(labels, w_of_class(values.w, 10)[labels], arguments.seed + np.arange(n))["image"]
+        sampled = generator.sample(
+            labels, w_of_class(values.w, judge.kind.num_classes)[labels], arguments.seed + np.arange(n)
+        )["image"]
         rate = n / (time.perf_counter() - start)
         judged = row(data.to_uint8(sampled), labels, reference=reference, classifier=classifier, kind=judge.kind)
         print(f"| {setting} | {judged} | {rate:.1f} |", flush=True)

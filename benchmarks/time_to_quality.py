@@ -1,40 +1,41 @@
 """From random weights to good digits: minutes of training until a judge is content, and the way there.
 
-    python -m benchmarks.time_to_quality
+    python -m benchmarks.time_to_quality --parts 2
 
-Trains a configuration and judges its averaged weights after each epoch, from `first` on. The minutes begin with
-reading the data; compilation is in them, imports and judging are not. The judge is the shipped classifier, which no
-training sees. Labels and images to compare with are the training split's last ones, which training holds out; recall
-is given as a share of what other real images reach against them.
+Trains configurations one after the other, and judges the last one's averaged weights after each epoch, from `first`
+on. The minutes are those of `keras_ddpm.train` with all that it writes, from reading the data on; imports and judging
+are not in them. The judge is the shipped classifier, which no training sees. Labels and images to compare with are the
+training split's last ones, which training holds out; recall is given as a share of what other real images reach
+against them.
 """
 
 import dataclasses
+import pathlib
+import tempfile
 import time
 
 import keras
 import numpy as np
 import tyro
 
+import keras_ddpm
 from benchmarks import few_step, machine
 from keras_ddpm import data
 from keras_ddpm.cli.run import run
 from keras_ddpm.cli.train import from_file
-from keras_ddpm.data import sources
-from keras_ddpm.diffusion import Diffusion
+from keras_ddpm.config import Devices, SamplingConfig
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
-from keras_ddpm.networks.build import build_network
 from keras_ddpm.sampling_request import w_of_class
-from keras_ddpm.training.objectives import make_model
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    config: str = "mnist_fast"
-    """Configuration; of a recipe, its first stage."""
+    configs: tuple[str, ...] = ("autoencoder", "mnist_latent")
+    """Configurations: the one that draws, after its autoencoder if it diffuses latents. Of a recipe the first stage."""
     epochs: int | None = None
-    """Epochs of the whole run. Default: the configuration's own."""
+    """Epochs of the last configuration. Default: its own."""
     first: int = 4
     """The first epoch after which to judge."""
     accuracy: float = 0.99
@@ -45,6 +46,8 @@ class Arguments:
     """Images to judge."""
     seed: int = 1_000_000
     """Seed of the first image."""
+    parts: int = 1
+    """Parts of a batch that are computed side by side, a core each."""
 
 
 class Judged(keras.callbacks.Callback):
@@ -53,22 +56,25 @@ class Judged(keras.callbacks.Callback):
     Args:
         arguments: `Arguments`.
         started: When the clock started, of `time.perf_counter`.
-        generator: `Generator` of the averaged weights.
-        w: float (num_classes,), guidance of each class.
-        held: `Dataset` of images that training holds out.
-        rest: `Dataset` of other real images, whose recall is the measure.
+        sampling: `SamplingConfig` to draw with.
+        validation_images: Images that training holds out.
     """
 
-    def __init__(self, arguments: Arguments, started: float, generator, w, held, rest):
+    def __init__(self, arguments: Arguments, started: float, sampling: SamplingConfig, validation_images: int):
         super().__init__()
-        self.started = started
         before = time.perf_counter()
-        self.arguments, self.generator, self.w = arguments, generator, w
+        self.arguments, self.started, self.sampling = arguments, started, sampling
         self.classifier = memoize(load_classifier())
+        rest, held = data.load("mnist", "train").hold_out(validation_images)
         self.reference = held.first(arguments.n)[:2]
         real = rest.first(arguments.n)
         self.real = few_step.figures(*real[:2], reference=self.reference, classifier=self.classifier)
+        self.reached = False
         self.judging = time.perf_counter() - before
+
+    def on_train_begin(self, logs=None):
+        model = self.model
+        self.generator = Generator.from_names(model.ema_network, model.diffusion, self.sampling, codec=model.codec)
 
     def on_epoch_end(self, epoch, logs=None):
         now, arguments, labels = time.perf_counter(), self.arguments, self.reference[1]
@@ -76,33 +82,34 @@ class Judged(keras.callbacks.Callback):
         if epoch + 1 < arguments.first:
             return
         seeds = arguments.seed + np.arange(len(labels))
-        images = self.generator.images(labels, self.w[labels], seeds)
+        images = self.generator.images(labels, w_of_class(self.sampling.w, 10)[labels], seeds)
         found = few_step.figures(images, labels, reference=self.reference, classifier=self.classifier)
         recall = found["recall"] / self.real["recall"]
         cells = f"{found['accuracy']:.2%} | {found['worst']:.1%} ({found['worst_digit']}) | {recall:.3f}"
         print(f"| {epoch + 1} | {minutes:.1f} | {cells} | {found['frechet_distance']:.3f} |", flush=True)
-        self.model.stop_training = found["accuracy"] >= arguments.accuracy and recall >= arguments.recall
+        self.reached = found["accuracy"] >= arguments.accuracy and recall >= arguments.recall
+        self.model.stop_training = self.reached
         self.judging += time.perf_counter() - now
 
 
 def main() -> None:
     arguments, started = tyro.cli(Arguments, description=__doc__), time.perf_counter()
-    config = from_file(arguments.config)[0]
-    training = dataclasses.replace(config.training, epochs=arguments.epochs or config.training.epochs)
-    config = dataclasses.replace(config, training=training)
-    keras.utils.set_random_seed(training.seed)
-    known = data.load(config.data.dataset, "train")
-    rest, held = known.hold_out(config.data.validation_images)
-    source = sources.open_source(config, known, num_classes=known.num_classes)
-    diffusion = Diffusion.from_names(**vars(config.diffusion))
-    network = build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-    model = make_model(network, diffusion, config, steps=training.epochs * len(source.batches))
-    generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
-    judged = Judged(arguments, started, generator, w_of_class(config.sampling.w, source.num_classes), held, rest)
-    print(f"{machine.describe()}; {arguments.config}, {config.training.epochs} epochs; n = {arguments.n}")
-    print("| epoch | minutes | right digit | worst digit | recall of real | Fréchet distance |\n" + "|---" * 6 + "|")
-    model.fit(source.batches, epochs=training.epochs, callbacks=[judged], shuffle=False, verbose=0)
-    if not model.stop_training:
+    *before, last = (from_file(name)[0] for name in arguments.configs)
+    devices = Devices(parts=arguments.parts)
+    with tempfile.TemporaryDirectory() as folder:
+        for config in before:
+            keras_ddpm.train(config, pathlib.Path(folder, config.name))
+        training = dataclasses.replace(last.training, epochs=arguments.epochs or last.training.epochs)
+        if before:
+            training = dataclasses.replace(training, codec=str(pathlib.Path(folder, before[-1].name)))
+        judged = Judged(arguments, started, last.sampling, last.data.validation_images)
+        print(f"{machine.describe()}; {' '.join(arguments.configs)}, {training.epochs} epochs; n = {arguments.n}")
+        print(
+            "| epoch | minutes | right digit | worst digit | recall of real | Fréchet distance |\n" + "|---" * 6 + "|"
+        )
+        config = dataclasses.replace(last, training=training)
+        keras_ddpm.train(config, pathlib.Path(folder, last.name), devices=devices, callbacks=[judged])
+    if not judged.reached:
         raise SystemExit("Not reached")
 
 

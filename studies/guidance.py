@@ -12,6 +12,7 @@ import numpy as np
 from keras_ddpm import presets
 from keras_ddpm.data import pictures
 from studies import study
+from studies.steps import calls
 
 N = 200
 WS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
@@ -46,6 +47,7 @@ def run(options: study.Options) -> None:
     of_digit = best_w(sweep)
     own, default = options.sampling().w, presets.load_preset(options.preset, steps=steps)
     results.note("w_of_digit", of_digit)
+    results.note("default_calls", calls(default, options.sampling()))
     for seed in (len(seeds) + s for s in seeds):  # seeds that had no part in the choice
         picture = "w_of_digit" if seed == len(seeds) else None
         results.row(f"of digit seed={seed}", figures, generator, of_digit[judge.labels], seed, picture)

@@ -56,16 +56,16 @@ class Proposal:
 
 
 def calls_of_guidance(results: Contents, name: str, row: study.Figures) -> float:
-    """Calls for an image in the sweep of w, which guides at every step; the default model's own are recorded."""
+    """Calls for an image in the sweep of w, which guides at every step; the default's own are recorded."""
     content = results["guidance"]
     if name == "default":
-        return results["steps"]["rows"][f"{default_arm(results)} seed=0"]["calls"]
+        return content["default_calls"]
     ws = content["w_of_digit"] if name == "of digit" else [float(name.split("w=")[1])]
     return content["settings"]["steps"] * float(np.mean([1 if w == 1 else 2 for w in ws]))
 
 
-def default_arm(results: Contents) -> str:
-    """Name of the default model's arm in the study of steps."""
+def own_arm(results: Contents) -> str:
+    """Name of the arm of the study of steps that draws as the model does by default."""
     own = results["steps"]["settings"]["sampling"]
     return f"{own['sampler']} {own['steps']}"
 

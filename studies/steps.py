@@ -21,6 +21,8 @@ from studies import study
 
 N = 2000
 STEPS = (5, 10, 20, 50, 100, 1000)
+DDPM_ALONE = 1000
+"""From this number of steps on, nothing but DDPM draws."""
 SAMPLERS = {name: sampler for name, sampler in samplers.SAMPLERS.items() if name != "consistency"}
 """Those that solve the diffusion; `consistency` is for networks that were tuned to draw in a few calls."""
 
@@ -47,7 +49,7 @@ def run(options: study.Options) -> None:
 
 def samplers_of(count: int) -> Sequence[str]:
     """The samplers that draw in `count` steps."""
-    return tuple(SAMPLERS) if count < 1000 else ("ddpm",)
+    return tuple(SAMPLERS) if count < DDPM_ALONE else ("ddpm",)
 
 
 def plot(results: study.Results, steps: Sequence[int], options: study.Options) -> None:

@@ -25,7 +25,7 @@ ATTRIBUTES = tuple(f"{what}_{part}" for what in DARKEST for part in ("red", "gre
 """The parts of both colours: 0 is the darkest that each can be, 1 the lightest."""
 ROWS = 5_000
 INK = 4
-"""Pixels of which a digit's colour is read: the thinnest have hardly more that are nothing but ink."""
+"""Pixels from which a digit's colour is read: the thinnest digits have hardly more of pure ink."""
 
 
 class Coloured(NamedTuple):
@@ -95,7 +95,7 @@ def read_colours(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def attributes_of(digit_colour: np.ndarray, ground_colour: np.ndarray) -> dict[str, np.ndarray]:
-    """The parts of both colours, numbers from 0 to 1 for those that there are.
+    """The parts of both colours: 0 to 1 for colours that `draw_colours` draws.
 
     Args:
         digit_colour, ground_colour: Levels 0 ... 255, (N, 3).

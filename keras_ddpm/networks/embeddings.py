@@ -136,7 +136,7 @@ class ScalarEmbedding(layers.Layer):
     def call(self, value: Tensor) -> Tensor:
         value = ops.cast(value, "float32")
         missing = ops.isnan(value)  # (B,)
-        # tf2onnx makes 0 * NaN of a `where`, unless it is told of the NaN by `isnan` itself
+        # tf2onnx turns a `where` into 0 * NaN, unless its condition is `isnan` itself
         place = (ops.where(missing, self.low, value) - self.low) / (self.high - self.low)  # (B,) in [0, 1]
         waves = ops.cast(sinusoidal(1000.0 * place, self.dim), self.compute_dtype)  # (B, dim)
         known = ops.cast(ops.logical_not(missing), self.compute_dtype)[:, None]  # (B, 1)

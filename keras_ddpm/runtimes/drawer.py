@@ -69,6 +69,9 @@ class Drawer:
             digit, w, seed: (N,).
             progress: Called with the number of images drawn after each batch.
             **others: The attributes, (N,) or one for all; NaN, and one that is left out, is not given.
+
+        Raises:
+            ValueError: for an attribute that the network does not know.
         """
         count = len(digit)
         condition = self._complete({"label": digit, **others}, count)
@@ -84,6 +87,8 @@ class Drawer:
 
     def _complete(self, given, count):
         """The condition (count,), with the null of each entry that is left out."""
+        if unknown := set(given) - set(self.conditions):
+            raise ValueError(f"`others` must be of {sorted(self.conditions)}. Received: {sorted(unknown)}")
         values = {name: np.asarray(given.get(name, kind.null), kind.dtype) for name, kind in self.conditions.items()}
         return {name: np.broadcast_to(value, count) for name, value in values.items()}
 

@@ -40,8 +40,9 @@ class DDPM(AveragedModel):
         codec: `Codec` whose latents are diffused; None for the images themselves. Its weights stay as they are.
         conditions: dict of name -> `Label` or `Scalar`; None: the network's own.
         p_uncond: Probability of dropping the condition, in [0, 1], all entries of it together; or a dict of one for
-            each entry, which are dropped independently. None stands for a probability that each image draws anew, the
-            same for all such entries: it loses any number of them, each number as often.
+            each entry, which are dropped independently. In a dict None
+            stands for a probability that each image draws anew, the same for all such entries: it loses any number of
+            them, each number as often.
         ema_decay: See `AveragedModel`.
         times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
         curriculum: Function (u (B,), share of the run that is over) -> u (B,), see `times.CURRICULA`; None: all times
@@ -82,7 +83,7 @@ class DDPM(AveragedModel):
     ):
         conditions = dict(_conditions(network) if conditions is None else conditions)
         each = dict(p_uncond) if isinstance(p_uncond, Mapping) else dict.fromkeys(conditions, p_uncond)
-        if not all(p is None or 0 <= p <= 1 for p in each.values()) or not 0 <= ema_decay < 1:
+        if p_uncond is None or not all(p is None or 0 <= p <= 1 for p in each.values()) or not 0 <= ema_decay < 1:
             raise ValueError(f"`p_uncond` must be in [0, 1], `ema_decay` in [0, 1). Received: {p_uncond}, {ema_decay}")
         if set(each) != set(conditions):
             raise ValueError(f"`p_uncond` must hold {sorted(conditions)}. Received: {sorted(each)}")

@@ -16,8 +16,9 @@ from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.networks.build import build_network
-from keras_ddpm.training import callbacks, speed
+from keras_ddpm.training import speed
 from keras_ddpm.training.autoencoder import ReconstructionGrid
+from keras_ddpm.training.callbacks import STATE, drawing, epochs_done, for_run
 from keras_ddpm.training.distribution import agreement, cluster
 from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Together
 from keras_ddpm.training.objectives import TUNING, make_model
@@ -37,6 +38,7 @@ def train(
     num_classes: int | None = None,
     resume: bool = False,
     devices: Devices | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Generator | Autoencoder:
     """Train a model and write its run.
 
@@ -52,6 +54,7 @@ def train(
         resume: Continue the run in `out` after its last finished epoch.
         devices: `Devices` to train on, of this process or of several, each of which calls this function; None for one.
             Only the first process writes.
+        callbacks: Callbacks of your own, of each stage. An epoch's end reaches them after it was written.
 
     Returns:
         `Generator` with the averaged weights of the best validation loss; tuning and diffusion_gan keep the last ones.
@@ -67,13 +70,13 @@ def train(
     """
     placement = Placement(cluster.resolve(devices or Devices(), os.environ))
     given = {"data": data, "validation": validation, "num_classes": num_classes, "resume": resume}
-    given["placement"] = placement
+    given |= {"placement": placement, "extra": callbacks}
     if isinstance(config, Config):
         return _train(config, pathlib.Path(out), init=config.training.init, **given)
     stages, out, init = check_recipe(config), pathlib.Path(out), None
     for stage in stages:
         folder = out if stage is stages[-1] else out / stage.name
-        if not (resume and folder is not out and callbacks.epochs_done(folder) >= stage.training.epochs):
+        if not (resume and folder is not out and epochs_done(folder) >= stage.training.epochs):
             generator = _train(stage, folder, init=stage.training.init or init, recipe=(out, stages), **given)
         init = folder
     return generator
@@ -94,14 +97,14 @@ def check_recipe(stages: Sequence[Config]) -> tuple[Config, ...]:
     return stages
 
 
-def _train(config, out, *, placement, init, data, validation, num_classes, resume, recipe=None):
+def _train(config, out, *, placement, init, data, validation, num_classes, resume, extra, recipe=None):
     training, processes = config.training, placement.processes
     with processes.preparing():
         if training.objective in TUNING and init is None:
             raise ValueError(
                 f"`objective` {training.objective!r} tunes a trained model: `init` must name one. Received: None"
             )
-        start = out / callbacks.STATE if resume and (out / callbacks.STATE).exists() else None
+        start = out / STATE if resume and (out / STATE).exists() else None
         config, image_shape, codec = _with_codec(config, out if start else training.codec)
         source = sources.open_source(config, data, validation=validation, num_classes=num_classes)
         if codec is not None and image_shape != source.image_shape:
@@ -118,7 +121,7 @@ def _train(config, out, *, placement, init, data, validation, num_classes, resum
         given = {"start": start, "codec": codec, "resume": resume}
         processes.agree(lambda: agreement.terms(config, source, devices=placement.count, **given))
     with processes.working(), placement.scope():
-        _fit(config, out, source, placement=placement, recipe=recipe, **given)
+        _fit(config, out, source, placement=placement, recipe=recipe, extra=extra, **given)
     processes.wait("end")
     return presets.load_autoencoder(out) if training.objective == "autoencoder" else presets.load_preset(out)
 
@@ -143,11 +146,11 @@ def _with_codec(config, named):
     return config, image_shape, file
 
 
-def _fit(config, out, source, *, placement, start, codec, resume, recipe):
+def _fit(config, out, source, *, placement, start, codec, resume, recipe, extra):
     training, writes = config.training, placement.processes.first
     diffusion = Diffusion.from_names(**vars(config.diffusion))
     network = build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
-    if start is not None and start.name != callbacks.STATE:
+    if start is not None and start.name != STATE:
         read_weights(network, start)
     latents = presets.make_codec(config, source.image_shape, codec)
     steps = training.epochs * sources.count_batches(source.batches)
@@ -159,7 +162,7 @@ def _fit(config, out, source, *, placement, start, codec, resume, recipe):
             drawn = build_network(config, source.image_shape, source.num_classes, dtype=training.precision)
             latents = presets.make_codec(config, source.image_shape, codec)
         shown = _shown(config, out, source, drawn, diffusion, latents)
-    run, state = callbacks.for_run(config, out, shown, writes=writes, alone=placement.alone)
+    run, state = for_run(config, out, shown, writes=writes, alone=placement.alone)
     if placement.several and writes:
         run.insert(0, CopyWeights(drawn))
     epoch = state.restore(model) if resume else 0
@@ -191,7 +194,7 @@ def _fit(config, out, source, *, placement, start, codec, resume, recipe):
         validation_batch_size=batch_size,
         epochs=training.epochs,
         initial_epoch=epoch,
-        callbacks=[*run, *lines, Together(placement.processes)],
+        callbacks=[*run, *lines, *extra, Together(placement.processes)],
         shuffle=False,  # `Batches` has its own order, which a resumed run repeats
         verbose=verbose,
     )
@@ -201,5 +204,5 @@ def _shown(config, out, source, network, diffusion, codec):
     """The callbacks that show the averaged network: reconstructions of an autoencoder, samples of all else."""
     every = config.training.grid_every
     if config.training.objective != "autoencoder":
-        return callbacks.drawing(config, out, Generator.from_names(network, diffusion, config.sampling, codec=codec))
+        return drawing(config, out, Generator.from_names(network, diffusion, config.sampling, codec=codec))
     return [ReconstructionGrid(network, source.images, out / "grids", every=every)] if every else []

@@ -1,5 +1,6 @@
 """Benchmarks: each runs in the small, choices look at held-out training images, and errors are one line."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import replace_section
 
-from benchmarks import capacity, evaluation, machine, quality, restoration, synthesis, training
+from benchmarks import capacity, evaluation, machine, quality, restoration, synthesis, time_to_quality, training
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
 from keras_ddpm.shards.dataset import ShardedImages
@@ -98,6 +100,26 @@ def test_training_is_measured_as_a_bare_step_and_in_fit():
     fit, bare = training.seconds_of_fit(model, batches), training.seconds_of_step(model, batches, xla=False)
     assert fit > 0 and bare > 0
     assert int(model.optimizer.iterations) == 16 and not np.array_equal(before, model.network.get_weights()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accuracy, lines", [(0.0, 1), (1.0, 2)])
+def test_a_training_is_judged_until_it_is_good_enough(accuracy, lines, monkeypatch, capsys):
+    shipped = time_to_quality.from_file
+
+    def smaller(name):
+        (settings,) = shipped(name)
+        settings = replace_section(settings, "data", train_images=64, validation_images=100)
+        settings = replace_section(settings, "training", epochs=1, batch_size=32, grid_every=0)
+        return (replace_section(settings, "sampling", steps=2),)
+
+    monkeypatch.setattr(time_to_quality, "from_file", smaller)
+    flags = f"--configs autoencoder mnist_latent --n 100 --first 1 --epochs 2 --accuracy {accuracy} --recall 0"
+    monkeypatch.setattr(sys, "argv", ["time_to_quality", *flags.split()])
+    with pytest.raises(SystemExit, match="Not reached") if accuracy else contextlib.nullcontext():
+        time_to_quality.main()
+    rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\| \d", line)]
+    assert [row.split("|")[1].strip() for row in rows] == ["1", "2"][:lines]
 
 
 def test_an_error_of_a_benchmark_is_one_line():

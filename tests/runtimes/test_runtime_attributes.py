@@ -87,6 +87,12 @@ def test_a_bad_attribute_on_the_command_line_is_one_line(preset, tmp_path, capsy
     assert capsys.readouterr().err == "error: `thickness` must be in 0..1. Received: 1.5\n"
 
 
+def test_a_drawer_refuses_an_attribute_that_its_network_does_not_know(preset):
+    drawer = runtimes.load(preset, "litert")
+    with pytest.raises(ValueError, match=r"`others` must be of \['label', .*Received: \['thicknes'\]"):
+        drawer.images([7], np.ones(1, "float32"), np.zeros(1, "int64"), thicknes=0.8)
+
+
 def test_the_json_has_the_attributes_and_their_ranges(preset):
     found = json.loads((preset / "network.litert.json").read_text())
     assert found["attributes"] == {"thickness": [0.0, 1.0], "slant": [-1.0, 1.0], "smiles": [0.0, 1.0]}

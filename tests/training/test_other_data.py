@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from keras_ddpm import data, presets
 from keras_ddpm.__main__ import main
 from keras_ddpm.cli.main import _commands
 from keras_ddpm.cli.train import from_file, parse_values
-from keras_ddpm.data import datasets
+from keras_ddpm.data import colour_mnist, datasets
+from keras_ddpm.data.colour_mnist import ATTRIBUTES
+from keras_ddpm.evaluation.arrays import Kind
 from keras_ddpm.networks.build import build_network
 
 TINY = "--epochs 1 --batch-size 32 --train-images 128 --validation-images 32 --widths 8 --depths 1 --attention False "
@@ -81,6 +84,33 @@ def test_the_small_digits_go_the_whole_way(tmp_path):
     assert content["facts"]["rows"]["real images"].startswith("digits_8x8: the first 100 of the test split")
 
 
+def test_the_colours_that_were_asked_for_are_those_that_are_looked_for(few, monkeypatch):
+    """A generator that paints exactly what it is asked for, and what it is not asked for in the darkest colours."""
+    test, asked = data.load("mnist", "test"), []
+
+    def draw(digit, w, seed, **given):
+        asked.append(tuple(given))
+        darkest = dict.fromkeys(ATTRIBUTES, np.zeros(len(digit)))
+        places = np.stack(list((darkest | given).values()), axis=1)  # (N, 6)
+        d, g = np.round(95 * places[:, :3]) + 160, np.round(95 * places[:, 3:])
+        ink = np.pad(test.images[: len(digit)], colour_mnist.MARGINS) / 255.0
+        return np.round(ink * d[:, None, None] + (1 - ink) * g[:, None, None]).astype("uint8")
+
+    judge = SimpleNamespace(notes={"arch": "none"}, kind=Kind((32, 32, 3), 10))
+    attributes = SimpleNamespace(data=SimpleNamespace(attributes=ATTRIBUTES), sampling=SimpleNamespace(w=1.0))
+    monkeypatch.setattr(colours, "load_classifier", lambda folder: judge)
+    monkeypatch.setattr(colours, "memoize", lambda judge: judge)
+    monkeypatch.setattr(colours, "row", lambda *images, **given: "judged")
+    monkeypatch.setattr(colours.presets, "read_config", lambda preset: (attributes, (32, 32, 3), 10))
+    monkeypatch.setattr(colours.presets, "load_preset", lambda preset: SimpleNamespace(images=draw))
+    cells = [line.split("|")[-3:-1] for line in colours.rows(colours.Arguments(n=50))][3:]
+    assert asked == [(), ATTRIBUTES[:3], ATTRIBUTES[3:], ATTRIBUTES]
+    assert all(float(cell) < 1 for row in cells for cell in row if cell.strip())
+    attributes.data.attributes = ATTRIBUTES[1:]
+    with pytest.raises(ValueError, match="`preset` must have the attributes of colour_mnist"):
+        next(colours.rows(colours.Arguments()))
+
+
 @pytest.mark.slow
 def test_colour_digits_go_the_whole_way_with_all_that_is_measured(few, tmp_path):
     only = "accuracy,fid,prdc,diversity,memorisation,pixels,recognition,health"
@@ -88,9 +118,14 @@ def test_colour_digits_go_the_whole_way_with_all_that_is_measured(few, tmp_path)
     assert {"recognition", "health", "confusion"} <= set(content) and "clip" not in content
     assert content["figures"]["recall"].keys() == {"model", "real"}
     table = colours.Arguments(preset=str(tmp_path / "run"), classifier=tmp_path / "judge", n=100)
-    lines = [[cell.strip() for cell in line.split("|")[-3:-1]] for line in colours.rows(table)]
-    real, alone, digit, ground, both = lines[3:]
-    assert float(real[0]) < 1 and float(real[1]) == 0 and alone == ["", ""]
-    assert float(digit[0]) > 1 and digit[1] == ground[0] == "" and float(both[1]) > 1  # it is hardly trained
-    with pytest.raises(ValueError, match=r"`n` must be in 1..200, half of the test images. Received: 201"):
+    cells = [[cell.strip() for cell in line.split("|")[-3:-1]] for line in colours.rows(table)][3:]
+    assert [[bool(cell) for cell in row] for row in cells] == [
+        [True, True],
+        [False] * 2,
+        [True, False],
+        [False, True],
+        [True] * 2,
+    ]
+    assert float(cells[-1][1]) > 1  # it is hardly trained
+    with pytest.raises(ValueError, match=r"`n` must be in 10..200, half of the test images. Received: 201"):
         next(colours.rows(dataclasses.replace(table, n=201)))

@@ -85,6 +85,7 @@ def test_with_one_probability_all_are_dropped_together():
     [
         ({"label": 0.1}, r"must hold \['label', 'slant', 'width'\]. Received: \['label'\]"),
         ({"label": 0.1, "slant": 1.5, "width": 0.0}, r"`p_uncond` must be in \[0, 1\]"),
+        (None, r"`p_uncond` must be in \[0, 1\], .* Received: None"),
     ],
 )
 def test_bad_probabilities_are_named(p_uncond, message):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -137,6 +138,17 @@ def test_data_that_cannot_be_trained_on_is_named_and_leaves_nothing(given, messa
     with pytest.raises(ValueError, match=message):
         keras_ddpm.train(TINY, tmp_path / "run", **given(*toy()))
     assert not (tmp_path / "run" / "log.csv").exists()
+
+
+def test_a_callback_of_your_own_may_stop_a_training_whose_epoch_is_written(tmp_path):
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.written = len((tmp_path / "log.csv").read_text().splitlines()) - 1
+            self.model.stop_training = True
+
+    enough = Enough()
+    keras_ddpm.train(TINY, tmp_path, data=toy(), callbacks=[enough])
+    assert enough.written == 1 and len(list(csv.reader((tmp_path / "log.csv").open()))) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The attacks of `benchmarks.attacks`, each a small one, and that the watch over them sees what breaks."""
 
 import json
+import time
 
+import numpy as np
 import pytest
 
 from benchmarks import attacks, attacks_fuzz
 from benchmarks.attacks_target import Target, Truth
-from benchmarks.attacks_wires import GrpcWire, Reply, RestWire, Tally, predict_body, predict_message
+from benchmarks.attacks_wires import INVALID, GrpcWire, Reply, RestWire, Tally, predict_body, predict_message
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,34 @@ def test_a_code_that_may_not_come_is_a_fault(reply, said):
     tally = Tally()
     tally.count(reply)
     assert tally.faults == said
+
+
+def test_a_code_beside_those_that_one_request_may_get_is_a_fault():
+    tally = Tally()
+    tally.count(Reply("gRPC INVALID_ARGUMENT", "x"), INVALID)
+    assert not tally.faults
+    tally.count(Reply("gRPC OK"), INVALID, " to w = nan")
+    tally.count(Reply("gRPC INTERNAL", "The request is no message of its type: x"), INVALID)
+    assert [fault.partition(":")[0] for fault in tally.faults] == ["gRPC OK to w = nan", "gRPC INTERNAL"]
+    assert tally.answered() == 1
+
+
+@pytest.mark.parametrize("grey, rounded, faults", [(1, 1, 0), (1, 0, 1), (2, 1, 1)])
+def test_so_many_pixels_may_be_a_grey_level_off(grey, rounded, faults):
+    drawn, tally = np.zeros((1, 2, 2, 1), "uint8"), Tally()
+    drawn[0, 0, 0] = grey
+    tally.compare(Reply("REST 200", body=json.dumps({"outputs": drawn.tolist()}).encode()), drawn * 0, rounded)
+    assert len(tally.faults) == faults
+
+
+@pytest.mark.slow
+def test_a_wrong_picture_of_an_honest_client_is_a_fault(target, truth, scale, monkeypatch):
+    wrong = [255 - truth.images[0], *truth.images[1:]]
+    monkeypatch.setattr(truth, "images", wrong)
+    outcome = attacks.watched("bytes", target, truth, scale, attack=lambda *given: time.sleep(0.5))
+    assert {"a reference picture: gRPC OK: a wrong picture", "an honest client got gRPC OK: a wrong picture"} <= set(
+        outcome.faults
+    )
 
 
 @pytest.mark.slow
