@@ -149,7 +149,7 @@ class Tried(NamedTuple):
 
 
 DEFAULTS = {
-    "steps": ("steps", proposals.own_arm),
+    "steps": ("steps", proposals.default_arm),
     "guidance": ("guidance", lambda results: "default"),
     "autoguidance": ("autoguidance", proposals.default_guidance),
     "clip_guidance": ("clip_guides", lambda results: "no guide"),
