@@ -11,11 +11,9 @@ counts as its share of the parameters.
 
 import dataclasses
 
-import numpy as np
-
 from keras_ddpm import presets
-from keras_ddpm.guidance import within
 from studies import study
+from studies.steps import calls
 
 N = 2000
 WS = (1.5, 2.0, 3.0)
@@ -44,8 +42,9 @@ def run(options: Options) -> None:
         images, seconds = study.draw(generator, judge.labels, w, seed=seed * judge.n)
         if picture:
             study.grid(results.picture(picture), images, judge.labels)
-        extra = 1.0 if sampling.get("guidance") is None else share
-        return {**judge.figures(images), "seconds": seconds, "calls": calls(generator, sampling, w, extra)}
+        guide = 1.0 if sampling.get("guidance") is None else share
+        spent = calls(generator, w, sampling.get("guidance_interval"), guide=guide)
+        return {**judge.figures(images), "seconds": seconds, "calls": spent}
 
     for seed in options.seeds():
         results.row(f"none w=1 seed={seed}", figures, {}, 1.0, seed, None)
@@ -57,15 +56,6 @@ def run(options: Options) -> None:
                     picture = None if seed else name.replace(" ", "_")
                     given = (sampling | {"guidance_interval": interval}, w, seed, picture)
                     results.row(f"{name} seed={seed}", figures, *given)
-
-
-def calls(generator, sampling: dict, w: float, extra: float) -> float:
-    """Calls of the default network for an image, where the guiding network's cost is `extra` of one."""
-    if w == 1.0:
-        return float(generator.steps)
-    strength = within(sampling["guidance_interval"], generator.diffusion)
-    guided = [float(strength(np.float32(w), np.float32(t))) != 1.0 for t in generator.times]
-    return generator.steps + extra * sum(guided)
 
 
 if __name__ == "__main__":

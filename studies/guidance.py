@@ -47,7 +47,7 @@ def run(options: study.Options) -> None:
     of_digit = best_w(sweep)
     own, default = options.sampling().w, presets.load_preset(options.preset, steps=steps)
     results.note("w_of_digit", of_digit)
-    results.note("default_calls", calls(default, options.sampling()))
+    results.note("default_calls", calls(default, own, options.sampling().guidance_interval))
     for seed in (len(seeds) + s for s in seeds):  # seeds that had no part in the choice
         picture = "w_of_digit" if seed == len(seeds) else None
         results.row(f"of digit seed={seed}", figures, generator, of_digit[judge.labels], seed, picture)

@@ -145,7 +145,7 @@ def measured(
     seconds = (time.perf_counter() - start) / judged.n
     if picture:
         study.grid(picture, images, judged.labels)
-    calls = steps.calls(generator, settings.sampling)
+    calls = steps.calls(generator, settings.sampling.w, settings.sampling.guidance_interval)
     network, decoder = operations_of(generator)
     return {
         **judged.figures(images),

@@ -65,14 +65,15 @@ def measure(
     """Figures of one sampler with a number of steps, the network calls of an image and its seconds."""
     generator = presets.load_preset(preset, sampler=sampler, steps=steps)
     images, seconds = study.draw(generator, judge.labels, sampling.w, seed=seed * judge.n)
-    return {**judge.figures(images), "calls": calls(generator, sampling), "seconds": seconds / judge.n}
+    spent = calls(generator, sampling.w, sampling.guidance_interval)
+    return {**judge.figures(images), "calls": spent, "seconds": seconds / judge.n}
 
 
-def calls(generator: Generator, sampling: SamplingConfig) -> int:
-    """Network calls for one image: one a step, two where guided."""
-    strength = within(sampling.guidance_interval, generator.diffusion)
-    w = np.broadcast_to(strength(sampling.w, generator.times), generator.times.shape)
-    return int(len(w) + (w != 1).sum())
+def calls(generator: Generator, w: float, interval: tuple[float, float] | None, *, guide: float = 1) -> float:
+    """Network calls for one image: one a step, and `guide` more in each that is guided."""
+    strength = within(interval, generator.diffusion)(np.float32(w), generator.times)
+    guided = np.broadcast_to(strength, generator.times.shape) != 1
+    return len(guided) + guide * int(guided.sum())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from keras_ddpm import presets
 from keras_ddpm.evaluation.judges import classifier
-from studies import architecture, autoguidance, clip_guides, short_trainings, study, training_ideas
+from studies import architecture, autoguidance, clip_guides, short_trainings, steps, study, training_ideas
 
 
 @pytest.mark.parametrize("name", training_ideas.ARMS)
@@ -43,11 +43,11 @@ def test_the_base_of_the_architecture_is_plain_training_with_a_short_warm_up():
 def test_calls_are_those_that_the_guidance_makes():
     """The default model: 20 steps, of which its interval guides 8 (docs/few_step.md says 28 calls)."""
     generator = presets.load_preset("mnist")
-    own = {"guidance_interval": generator.guidance.keywords["interval"]}
-    assert autoguidance.calls(generator, own, 1.5, 1.0) == 28
-    assert autoguidance.calls(generator, own, 1.5, 0.25) == 22
-    assert autoguidance.calls(generator, {"guidance_interval": None}, 1.5, 1.0) == 40
-    assert autoguidance.calls(generator, own, 1.0, 1.0) == 20
+    own = generator.guidance.keywords["interval"]
+    assert steps.calls(generator, 1.5, own) == 28
+    assert steps.calls(generator, 1.5, own, guide=0.25) == 22
+    assert steps.calls(generator, 1.5, None) == 40
+    assert steps.calls(generator, 1.0, own) == 20
 
 
 @pytest.mark.slow
