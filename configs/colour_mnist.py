@@ -12,7 +12,7 @@ still finds images that have lost everything. Measure by a judge of the same dat
     python -m keras_ddpm evaluate --run runs/colour_mnist --judge judges/colour_mnist
 """
 
-from keras_ddpm.config import Config, DataConfig, DiffusionConfig, NetworkConfig, TrainingConfig
+from keras_ddpm.config import Config, DataConfig, DiffusionConfig, NetworkConfig, SamplingConfig, TrainingConfig
 from keras_ddpm.data.colour_mnist import ATTRIBUTES
 
 
@@ -23,4 +23,5 @@ def get_config():
         network=NetworkConfig(widths=(32, 64), depths=(1, 2)),
         diffusion=DiffusionConfig(prediction="x0"),
         training=TrainingConfig(epochs=24, learning_rate=3e-3, p_uncond=0.2, p_drop_attribute=None, grid_every=4),
+        sampling=SamplingConfig(w=2.0),
     )
