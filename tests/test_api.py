@@ -110,7 +110,7 @@ def test_a_preset_may_have_a_w_for_each_digit_and_another_presets_weights(small_
             r"`sampler` must be one of \['consistency', 'ddim', 'ddpm', 'dpm_solver_pp_2m',",
         ),
         ({"digit": 3, "preset": None}, "`preset` must be one of.*Received: None"),
-        ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['mnist'.*Received: 'nowhere'"),
+        ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['colour_mnist', 'mnist'.*Received: 'nowhere'"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(sample, arguments, message):

@@ -192,7 +192,7 @@ def test_wrong_arguments_are_named_before_any_work(generator, dataset, monkeypat
 def test_what_is_no_source_is_named_with_the_choices():
     with pytest.raises(ValueError, match=r"`source` must be a preset's name.*Received: 7"):
         evaluate(7)
-    with pytest.raises(ValueError, match=r"`preset` must be one of \['mnist'.*Received: 'mnsit'"):
+    with pytest.raises(ValueError, match=r"`preset` must be one of \['colour_mnist', 'mnist'.*Received: 'mnsit'"):
         evaluate("mnsit")
 
 

@@ -42,6 +42,11 @@ NOT_RUN = {
     "python -m export --preset mnist_attributes --out models/ddpm": (
         "minutes; test_export_attributes.py exports a smaller model"
     ),
+    "python -m export --format litert --preset mnist_attributes": (
+        "writes into the package; test_runtime_attributes.py exports a smaller model"
+    ),
+    "python -m keras_ddpm sample 7 --n 8 --attributes thickness 0.8 slant -0.3 --preset mnist_attributes "
+    "--runtime litert": "needs the export above; test_runtime_attributes.py",
     "python -m serving.server --model-base-path models/ddpm": "needs the export above; test_server_program.py",
     "python -m serving sample 7 --attributes thickness 0.8 slant -0.3": "needs the server; test_client_attributes.py",
     "python train.py --dataset celeb_a --image-size 64 --attributes Smiling Eyeglasses Male --name faces": (
