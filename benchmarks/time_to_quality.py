@@ -28,6 +28,7 @@ from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
 from keras_ddpm.sampling_request import w_of_class
+from keras_ddpm.training.distribution.side_by_side import claim_cores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Judged(keras.callbacks.Callback):
 
 def main() -> None:
     arguments, started = tyro.cli(Arguments, description=__doc__), time.perf_counter()
+    claim_cores(arguments.parts)
     *before, last = (from_file(name)[0] for name in arguments.configs)
     devices = Devices(parts=arguments.parts)
     with tempfile.TemporaryDirectory() as folder:
