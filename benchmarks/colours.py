@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from benchmarks.quality import FIGURES, row
+from benchmarks.quality import FIGURES, cells, figures
 from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run
 from keras_ddpm.data import colour_mnist
@@ -60,18 +60,19 @@ def rows(arguments: Arguments) -> Iterator[str]:
     Raises:
         ValueError: if there are fewer test images than two times `n`, or the preset knows no colours.
     """
-    known, n = presets.read_config(arguments.preset)[0].data.attributes, arguments.n
+    config, n = presets.read_config(arguments.preset)[0], arguments.n
+    known = config.data.attributes
     if not set(colour_mnist.ATTRIBUTES) <= set(known):
         raise ValueError(f"`preset` must have the attributes of colour_mnist. Received: {arguments.preset!r}, {known}")
     test = data.load("colour_mnist", "test", attributes=colour_mnist.ATTRIBUTES)
     if not LEAST <= n <= len(test.images) // 2:
         raise ValueError(f"`n` must be in {LEAST}..{len(test.images) // 2}, half of the test images. Received: {n}")
     judge, draw = load_classifier(arguments.classifier), presets.load_preset(arguments.preset).images
-    classifier = memoize(judge)
     digits = test.labels["label"]
     reference = test.images[-n:], digits[-n:]  # others than those whose colours are asked for
+    given = {"reference": reference, "classifier": memoize(judge), "kind": judge.kind}
     wanted = colour_mnist.draw_colours(n, split="test")
-    w = w_of_class(presets.read_config(arguments.preset)[0].sampling.w, judge.kind.num_classes)
+    w = w_of_class(config.sampling.w, judge.kind.num_classes)
     yield f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}"
     yield "| asked for | right digit | worst digit | " + " | ".join(FIGURES) + " | digit off by | ground off by |"
     yield "|---" * (len(FIGURES) + 5) + "|"
@@ -80,11 +81,10 @@ def rows(arguments: Arguments) -> Iterator[str]:
         asked = {attribute: test.labels[attribute][:n] for attribute in attributes}
         drawn[name] = draw(digits[:n], w[digits[:n]], arguments.seed + np.arange(n), **asked)
     for name, images in drawn.items():
-        judged = row(images, digits[:n], reference=reference, classifier=classifier, kind=judge.kind)
-        given = ASKED.get(name, colour_mnist.ATTRIBUTES)
+        looked_for = ASKED.get(name, colour_mnist.ATTRIBUTES)
         far = [off(*pair) for pair in zip(colour_mnist.read_colours(images), wanted)]
-        cells = [cell if attribute in given else "" for cell, attribute in zip(far, ("digit_red", "ground_red"))]
-        yield f"| {name} | {judged} | " + " | ".join(cells) + " |"
+        far = [cell if attribute in looked_for else "" for cell, attribute in zip(far, ("digit_red", "ground_red"))]
+        yield "| " + " | ".join([name, *cells(figures(images, digits[:n], **given)), *far]) + " |"
 
 
 def main() -> None:

@@ -15,14 +15,11 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
+from benchmarks.quality import FIGURES, cells, figures
 from keras_ddpm import data, presets
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
-from keras_ddpm.evaluation.metrics.accuracy import accuracy
-from keras_ddpm.evaluation.metrics.frechet import distances
-from keras_ddpm.evaluation.metrics.manifold import manifold
-
-FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
+from keras_ddpm.sampling_request import w_of_class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +62,7 @@ def main():
 
 def draw(generator, labels, run, seed):
     """uint8 images of these labels, with the preset's own w."""
-    w = np.broadcast_to(presets.read_config(run)[0].sampling.w, (10,)).astype("float32")[labels]
+    w = w_of_class(presets.read_config(run)[0].sampling.w, 10)[labels]
     return generator.images(labels, w, seed + np.arange(len(labels)))
 
 
@@ -73,21 +70,6 @@ def report(name, calls, images, labels, *, reference, classifier):
     """Print one line of the table."""
     values = figures(images, labels, reference=reference[:2], classifier=classifier)
     print("| " + " | ".join([name, str(calls), *cells(values)]) + " |", flush=True)
-
-
-def cells(values):
-    """What `figures` returns, as the cells of a row."""
-    digits = [f"{values['accuracy']:.2%}", f"{values['worst']:.1%} ({values['worst_digit']})"]
-    return [*digits, *(f"{values[figure]:.3f}" for figure in FIGURES)]
-
-
-def figures(images, labels, *, reference, classifier):
-    """Accuracy, overall and of the worst digit, and the figures of the table, by name."""
-    values = dict(accuracy(images, labels, classifier=classifier))
-    values |= dict(distances(images, labels, reference=reference, classifier=classifier))
-    values |= dict(manifold(images, labels, reference=reference, classifier=classifier))
-    digits = [values[f"accuracy/{digit}"] for digit in range(10)]
-    return values | {"worst": min(digits), "worst_digit": int(np.argmin(digits))}
 
 
 def page(generator, run, path):

@@ -4,7 +4,7 @@
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses that finish the student
-(docs/few_step.md). Prints latency, and the figures of `benchmarks.few_step` for both. Labels and images to compare with
+(docs/few_step.md). Prints latency, and the figures of `benchmarks.quality` for both. Labels and images to compare with
 are the training split's last ones, which training holds out.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from keras import layers, ops
 
-from benchmarks import few_step, machine
+from benchmarks import machine, quality
 from configs import mnist_fast
 from keras_ddpm import data, files, presets
 from keras_ddpm.cli.run import run
@@ -122,13 +122,13 @@ def main() -> None:
     classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
     reference = held.first(arguments.n)
     print(f"{machine.describe()}; n = {arguments.n}; the GAN had {arguments.minutes:g} minutes")
-    heads = " | ".join(few_step.FIGURES)
+    heads = " | ".join(quality.FIGURES)
     print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
     given = {"reference": reference[:2], "classifier": classifier}
-    row("real training images", "", "", few_step.figures(*rest.first(arguments.n)[:2], **given))
+    row("real training images", "", "", quality.figures(*rest.first(arguments.n)[:2], **given))
     for name, generator in (("conditional GAN", gan), (arguments.student, student)):
         images = draw(generator, reference.labels, arguments.seed)
-        found = few_step.figures(images, reference.labels, **given)
+        found = quality.figures(images, reference.labels, **given)
         row(name, f"{generator.network.count_params():,}", f"{latency(generator):.2f}", found)
         labels = np.repeat(np.arange(10, dtype="int32"), 20)
         path = arguments.out / f"{name.replace(' ', '_')}.png"
@@ -152,7 +152,7 @@ def latency(generator) -> float:
 
 def row(name, weights, milliseconds, found):
     """Print one line of the table."""
-    print("| " + " | ".join([name, weights, milliseconds, *few_step.cells(found)]) + " |", flush=True)
+    print("| " + " | ".join([name, weights, milliseconds, *quality.cells(found)]) + " |", flush=True)
 
 
 if __name__ == "__main__":

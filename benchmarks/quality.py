@@ -12,6 +12,7 @@ import dataclasses
 import math
 import pathlib
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import tyro
@@ -20,7 +21,7 @@ from benchmarks import machine
 from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run
 from keras_ddpm.config import DataConfig
-from keras_ddpm.evaluation.arrays import Kind
+from keras_ddpm.evaluation.arrays import DIGITS, Kind
 from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
@@ -88,15 +89,22 @@ def parse_setting(setting: str) -> dict:
         ) from error
 
 
-def row(images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier, kind: Kind) -> str:
-    """One line of the table: accuracy, that of the worst digit, and the distances to real images."""
-    values = dict(accuracy(images, labels, classifier=classifier, kind=kind))
-    values |= dict(distances(images, labels, reference=reference, classifier=classifier, kind=kind))
-    values |= dict(manifold(images, labels, reference=reference, classifier=classifier, kind=kind))
-    of_class = {label: values[f"accuracy/{label}"] for label in np.unique(labels)}
-    worst = min(of_class, key=of_class.__getitem__)
-    cells = [f"{values['accuracy']:.2%}", f"{of_class[worst]:.1%} ({worst})"]
-    return " | ".join([*cells, *(f"{values[name]:.3f}" for name in FIGURES)])
+def figures(
+    images: np.ndarray, labels: np.ndarray, *, reference: Images, classifier, kind: Kind = DIGITS
+) -> dict[str, float]:
+    """Accuracy, overall and of the worst class, and the figures of the table, by name."""
+    given = {"classifier": classifier, "kind": kind}
+    values = dict(accuracy(images, labels, **given))
+    values |= dict(distances(images, labels, reference=reference, **given))
+    values |= dict(manifold(images, labels, reference=reference, **given))
+    worst = min(np.unique(labels).tolist(), key=lambda label: values[f"accuracy/{label}"])
+    return values | {"worst": values[f"accuracy/{worst}"], "worst_digit": worst}
+
+
+def cells(values: Mapping[str, float]) -> list[str]:
+    """What `figures` returns, as the cells of a row."""
+    digits = [f"{values['accuracy']:.2%}", f"{values['worst']:.1%} ({values['worst_digit']})"]
+    return [*digits, *(f"{values[figure]:.3f}" for figure in FIGURES)]
 
 
 def main() -> None:
@@ -105,11 +113,10 @@ def main() -> None:
     sampling = {s: dataclasses.replace(config.sampling, **parse_setting(s)) for s in arguments.settings}
     reference, others = real_images(data.load(arguments.dataset, "train"), n)
     judge = load_classifier(arguments.classifier)
-    classifier = memoize(judge)
     print(f"{machine.describe()}; preset {arguments.preset}, n = {n}, judge {judge.notes['arch']}")
     print("| setting | right digit | worst digit | " + " | ".join(FIGURES) + " | images/s |" + "\n" + "|---" * 9 + "|")
-    judged = row(*others, reference=reference, classifier=classifier, kind=judge.kind)
-    print(f"| other training images | {judged} | |", flush=True)
+    given = {"reference": reference, "classifier": memoize(judge), "kind": judge.kind}
+    print(f"| other training images | {' | '.join(cells(figures(*others, **given)))} | |", flush=True)
     labels = np.arange(n, dtype="int32") % judge.kind.num_classes
     for setting, values in sampling.items():
         generator = presets.load_preset(arguments.preset, **vars(values))
@@ -118,8 +125,8 @@ def main() -> None:
             labels, w_of_class(values.w, judge.kind.num_classes)[labels], arguments.seed + np.arange(n)
         )["image"]
         rate = n / (time.perf_counter() - start)
-        judged = row(data.to_uint8(sampled), labels, reference=reference, classifier=classifier, kind=judge.kind)
-        print(f"| {setting} | {judged} | {rate:.1f} |", flush=True)
+        judged = cells(figures(data.to_uint8(sampled), labels, **given))
+        print(f"| {setting} | {' | '.join(judged)} | {rate:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 
 import keras_ddpm
-from benchmarks import few_step, machine
+from benchmarks import machine, quality
 from keras_ddpm import data
 from keras_ddpm.cli.run import run
 from keras_ddpm.cli.train import from_file
@@ -69,7 +69,7 @@ class Judged(keras.callbacks.Callback):
         rest, held = data.load("mnist", "train").hold_out(validation_images)
         self.reference = held.first(arguments.n)[:2]
         real = rest.first(arguments.n)
-        self.real = few_step.figures(*real[:2], reference=self.reference, classifier=self.classifier)
+        self.real = quality.figures(*real[:2], reference=self.reference, classifier=self.classifier)
         self.reached = False
         self.judging = time.perf_counter() - before
 
@@ -84,7 +84,7 @@ class Judged(keras.callbacks.Callback):
             return
         seeds = arguments.seed + np.arange(len(labels))
         images = self.generator.images(labels, w_of_class(self.sampling.w, 10)[labels], seeds)
-        found = few_step.figures(images, labels, reference=self.reference, classifier=self.classifier)
+        found = quality.figures(images, labels, reference=self.reference, classifier=self.classifier)
         recall = found["recall"] / self.real["recall"]
         cells = f"{found['accuracy']:.2%} | {found['worst']:.1%} ({found['worst_digit']}) | {recall:.3f}"
         print(f"| {epoch + 1} | {minutes:.1f} | {cells} | {found['frechet_distance']:.3f} |", flush=True)

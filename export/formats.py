@@ -26,7 +26,6 @@ from . import verify
 
 WRITERS = {"litert": (), "onnx": ("tf2onnx",), "openvino": ("openvino",)}
 """The packages that write each format, beside Keras and TensorFlow."""
-DIFFERING = 1e-3  # share of pixels that may round to the next grey level
 COMPARED = 12  # images
 
 
@@ -122,13 +121,7 @@ def compare(drawer: Drawer, generator, config) -> None:
     strength = np.where(np.arange(COMPARED) % 2, own, np.resize([0.0, 3.0, 1.0], COMPARED)).astype("float32")
     told = verify.attribute_rows(attributes.ranges(config.data.attributes), COMPARED)
     request = {"digit": digit.astype("int32"), "w": strength, "seed": seed, **told}
-    differences = np.abs(drawer.images(**request).astype(int) - verify.drawn(generator, request))
-    differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
-    if greatest > 1 or differing > DIFFERING * differences.size:
-        raise ValueError(
-            f"What was written draws other images than keras_ddpm.sample: {differing} of {differences.size} pixels "
-            f"differ, by up to {greatest} grey levels"
-        )
+    verify.check_drawn(drawer.images(**request), verify.drawn(generator, request), "What was written")
 
 
 def _check_folder(folder, *, beside, sampling):

@@ -59,18 +59,13 @@ def verify(
         servable.close()
     notify("drawing in Python")
     expected = [drawn(generator, request) for request in requests]
-    differences = np.abs(np.concatenate(served).astype(int) - np.concatenate(expected))
-    differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
-    if greatest > 1 or differing > DIFFERING * differences.size:
-        raise ValueError(
-            f"{folder} draws other images than keras_ddpm.sample: {differing} of {differences.size} pixels differ, "
-            f"by up to {greatest} grey levels"
-        )
+    images = np.concatenate(served)
+    differing, greatest = check_drawn(images, np.concatenate(expected), str(folder))
     return {
         "folder": folder,
         "metadata": found,
-        "images": len(differences),
-        "pixels": differences.size,
+        "images": len(images),
+        "pixels": images.size,
         "pixels that differ": differing,
         "greatest difference": greatest,
     }
@@ -95,6 +90,29 @@ def _requests(found):
     told = attribute_rows(found.get("attributes", {}), len(digits))
     rows = {"digit": digits.astype("int32"), "w": w, "seed": seeds, **told}
     return [{name: value[-n:] for name, value in rows.items()} for n in sizes]
+
+
+def check_drawn(images: np.ndarray, expected: np.ndarray, what: str) -> tuple[int, int]:
+    """Raise unless images are those that Python draws, but for few pixels that round to the next grey level.
+
+    Args:
+        images, expected: uint8 of one shape.
+        what: What drew the images, in words.
+
+    Returns:
+        Pixels that differ, and by how many grey levels at most.
+
+    Raises:
+        ValueError: saying both.
+    """
+    differences = np.abs(images.astype(int) - expected)
+    differing, greatest = int(np.count_nonzero(differences)), int(differences.max())
+    if greatest > 1 or differing > DIFFERING * differences.size:
+        raise ValueError(
+            f"{what} draws other images than keras_ddpm.sample: {differing} of {differences.size} pixels differ, "
+            f"by up to {greatest} grey levels"
+        )
+    return differing, greatest
 
 
 def attribute_rows(ranges: Mapping[str, Sequence[float]], count: int) -> dict[str, np.ndarray]:

@@ -87,7 +87,7 @@ def read_colours(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The digits' colours and the grounds', float32 (N, 3) each.
     """
     pixels = images.reshape(len(images), -1, 3).astype("float32")  # (N, 1024, 3)
-    edge = np.pad(np.zeros((SIDE - 4, SIDE - 4), bool), 2, constant_values=True).reshape(-1)
+    edge = np.pad(np.zeros((28, 28), bool), MARGINS[1:3], constant_values=True).reshape(-1)
     ground = np.median(pixels[:, edge], axis=1)
     distance = np.sum((pixels - ground[:, None]) ** 2, axis=-1)  # (N, 1024)
     furthest = np.argpartition(-distance, INK - 1, axis=1)[:, :INK, None]

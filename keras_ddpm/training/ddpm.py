@@ -40,9 +40,8 @@ class DDPM(AveragedModel):
         codec: `Codec` whose latents are diffused; None for the images themselves. Its weights stay as they are.
         conditions: dict of name -> `Label` or `Scalar`; None: the network's own.
         p_uncond: Probability of dropping the condition, in [0, 1], all entries of it together; or a dict of one for
-            each entry, which are dropped independently. In a dict None
-            stands for a probability that each image draws anew, the same for all such entries: it loses any number of
-            them, each number as often.
+            each entry, which are dropped independently. In a dict None stands for a probability that each image draws
+            anew, the same for all such entries: it loses any number of them, each number as often.
         ema_decay: See `AveragedModel`.
         times: Function u (B,) uniform in (0, 1] -> t (B,) in (0, 1]; see `times.TIMES`.
         curriculum: Function (u (B,), share of the run that is over) -> u (B,), see `times.CURRICULA`; None: all times

@@ -100,7 +100,8 @@ def test_the_colours_that_were_asked_for_are_those_that_are_looked_for(few, monk
     attributes = SimpleNamespace(data=SimpleNamespace(attributes=ATTRIBUTES), sampling=SimpleNamespace(w=1.0))
     monkeypatch.setattr(colours, "load_classifier", lambda folder: judge)
     monkeypatch.setattr(colours, "memoize", lambda judge: judge)
-    monkeypatch.setattr(colours, "row", lambda *images, **given: "judged")
+    monkeypatch.setattr(colours, "figures", lambda *images, **given: {})
+    monkeypatch.setattr(colours, "cells", lambda values: ["judged"])
     monkeypatch.setattr(colours.presets, "read_config", lambda preset: (attributes, (32, 32, 3), 10))
     monkeypatch.setattr(colours.presets, "load_preset", lambda preset: SimpleNamespace(images=draw))
     cells = [line.split("|")[-3:-1] for line in colours.rows(colours.Arguments(n=50))][3:]
