@@ -6,14 +6,15 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import attacks, attacks_fuzz
-from benchmarks.attacks_target import Target, Truth
-from benchmarks.attacks_wires import FINE, INVALID, GrpcWire, Reply, RestWire, Tally, predict_body, predict_message
+from benchmarks.attacks import fuzzer, watch
+from benchmarks.attacks.target import Target, Truth
+from benchmarks.attacks.watch import ATTACKS, Scale, watched
+from benchmarks.attacks.wires import FINE, INVALID, GrpcWire, Reply, RestWire, Tally, predict_body, predict_message
 
 
 @pytest.fixture(scope="module")
 def scale(small_preset):
-    return attacks.Scale(
+    return Scale(
         preset=small_preset,
         requests=240,
         clients=40,
@@ -43,9 +44,9 @@ def truth(target):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", attacks.ATTACKS)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_the_server_survives(target, truth, scale, name):
-    outcome = attacks.watched(name, target, truth, scale)
+    outcome = watched(name, target, truth, scale)
     assert not outcome.faults, "\n".join(outcome.faults)
     assert outcome.honest and outcome.codes
     if name == "fuzz":
@@ -87,7 +88,7 @@ def test_so_many_pixels_may_be_a_grey_level_off(grey, rounded, faults):
 def test_a_wrong_picture_of_an_honest_client_is_a_fault(target, truth, scale, monkeypatch):
     wrong = [255 - truth.images[0], *truth.images[1:]]
     monkeypatch.setattr(truth, "images", wrong)
-    outcome = attacks.watched("bytes", target, truth, scale, attack=lambda *given: time.sleep(0.5))
+    outcome = watched("bytes", target, truth, scale, attack=lambda *given: time.sleep(0.5))
     for who in ("a reference picture: ", "an honest client got "):
         assert {f"{who}{code}: a wrong picture" for code in FINE} & set(outcome.faults)
 
@@ -100,15 +101,15 @@ def test_a_wrong_picture_and_a_wrong_answer_to_an_odd_request_are_faults(target,
     for i in (1, 2):
         assert len(tally.faults) == 0
         tally.compare(replies[0], truth.images[i])
-        attacks_fuzz.check_right(truth, tally, replies[0], content=predict_message(truth.requests[i]))
-        attacks_fuzz.check_right(truth, tally, replies[1], content=json.dumps(predict_body(truth.requests[i])))
+        fuzzer.check_right(truth, tally, replies[0], content=predict_message(truth.requests[i]))
+        fuzzer.check_right(truth, tally, replies[1], content=json.dumps(predict_body(truth.requests[i])))
     assert len(tally.faults) == 3 and "a wrong picture" in tally.faults[0]
 
 
 @pytest.mark.slow
 def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, monkeypatch):
-    monkeypatch.setattr(attacks, "SETTLING", 0.5)
-    monkeypatch.setattr(attacks, "MEMORY", -(2**20))
+    monkeypatch.setattr(watch, "SETTLING", 0.5)
+    monkeypatch.setattr(watch, "MEMORY", -(2**20))
     wires = []
 
     def leak(target, truth, tally, scale):
@@ -118,7 +119,7 @@ def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, 
         with target._log.open("a") as log:
             log.write("\nTraceback (most recent call last)\n  File x\nValueError: y\n")
 
-    faults = attacks.watched("bytes", target, truth, scale, attack=leak).faults
+    faults = watched("bytes", target, truth, scale, attack=leak).faults
     for wire in wires:
         wire.close()
     assert len(faults) == 3
@@ -128,4 +129,4 @@ def test_files_memory_and_exceptions_that_stay_are_faults(target, truth, scale, 
 
 def test_every_attack_is_in_the_docs(request):
     page = (request.config.rootpath / "docs" / "serving.md").read_text()
-    assert not [name for name in attacks.ATTACKS if f"| {name} |" not in page]
+    assert not [name for name in ATTACKS if f"| {name} |" not in page]

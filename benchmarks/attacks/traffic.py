@@ -16,9 +16,9 @@ import time
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from benchmarks import attacks_fuzz
-from benchmarks.attacks_target import clients
-from benchmarks.attacks_wires import FULL, INVALID, LATE, PREDICT, REST_PREDICT, predict_body, predict_message
+from benchmarks.attacks import fuzzer
+from benchmarks.attacks.target import clients
+from benchmarks.attacks.wires import FULL, INVALID, LATE, PREDICT, REST_PREDICT, predict_body, predict_message
 
 THREADS = 8
 LARGE_N = 100_000
@@ -30,12 +30,12 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 
 def random_bytes(target, truth, tally, scale):
     """Random bytes in the tensors of requests that are valid otherwise."""
-    _shoot(target, truth, tally, scale.requests // 10, [attacks_fuzz.random_tensors])
+    _shoot(target, truth, tally, scale.requests // 10, [fuzzer.random_tensors])
 
 
 def fuzz(target, truth, tally, scale):
     """A fuzzer on both wires, until so many requests were refused; valid by chance does not count."""
-    _shoot(target, truth, tally, scale.requests, [attacks_fuzz.grpc_request, attacks_fuzz.rest_request])
+    _shoot(target, truth, tally, scale.requests, [fuzzer.grpc_request, fuzzer.rest_request])
 
 
 def _shoot(target, truth, tally, count, makers):
@@ -49,7 +49,7 @@ def _shoot(target, truth, tally, count, makers):
                 request = make(generator)
                 reply = tally.count(wire.send(**request))
                 if reply.fine:
-                    attacks_fuzz.check_right(truth, tally, reply, **request)
+                    fuzzer.check_right(truth, tally, reply, **request)
                 refused += not reply.fine
 
     _at_once(shoot, THREADS)
@@ -59,8 +59,8 @@ def sizes(target, truth, tally, scale):
     """No rows, more than the largest batch, 100,000, different lengths, and small messages that claim to be large."""
     generator = random.Random(0)
     with target.wires() as wires:
-        for signature, n in itertools.product(attacks_fuzz.SIGNATURES, (0, 65, LARGE_N)):
-            one = attacks_fuzz.valid_inputs(generator, signature)
+        for signature, n in itertools.product(fuzzer.SIGNATURES, (0, 65, LARGE_N)):
+            one = fuzzer.valid_inputs(generator, signature)
             sent = {alias: array for alias, array in one.items() if n < LARGE_N or array.ndim == 1}  # images: too many
             asked = {alias: np.repeat(array[:1], n, 0) for alias, array in sent.items()}
             uneven = one | {"digit": np.zeros(7, "int32")}

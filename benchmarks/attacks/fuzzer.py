@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from benchmarks.attacks_wires import PREDICT, REST_PREDICT, predict_body, predict_message, read_response
+from benchmarks.attacks.wires import PREDICT, REST_PREDICT, predict_body, predict_message, read_response
 
 DRAW = ("digit", "w", "seed")
 SIGNATURES = {  # how often each is asked, quick ones more, and for what

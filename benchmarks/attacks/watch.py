@@ -1,41 +1,26 @@
-"""Attacks on the local server, and what it survives.
-
-    python -m export --out models/ddpm
-    python -m benchmarks.attacks --model-base-path models/ddpm
-    python -m benchmarks.attacks --only fuzz,flood
-
-After each attack the server must be the same process, draw the reference pictures bit for bit over both wires, hold
-about as much memory as before and no more files, and have raised no exception that it did not expect. While it lasts,
-two honest clients ask for pictures that are known, and must get them. Exit status 1 if anything of this is not so.
-"""
+"""One attack under watch: the server before and after it, honest clients meanwhile, and what was wrong."""
 
 import collections
 import dataclasses
 import itertools
-import os
 import pathlib
-import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import tyro
-
-from benchmarks import attacks_clients, attacks_versions, machine
-from benchmarks.attacks_target import Target, Truth, Usage, clients, wait
-from benchmarks.attacks_wires import FULL, Tally
+from benchmarks.attacks import traffic, versions
+from benchmarks.attacks.target import Usage, clients, wait
+from benchmarks.attacks.wires import FULL, Tally
 
 ATTACKS = {
-    "bytes": attacks_clients.random_bytes,
-    "fuzz": attacks_clients.fuzz,
-    "sizes": attacks_clients.sizes,
-    "guidance": attacks_clients.guidance,
-    "hang-up": attacks_clients.hang_up,
-    "flood": attacks_clients.flood,
-    "kill-export": attacks_versions.kill_export,
-    "half-copy": attacks_versions.half_copy,
-    "slow-copy": attacks_versions.slow_copy,
-    "reload": attacks_versions.reload,
+    "bytes": traffic.random_bytes,
+    "fuzz": traffic.fuzz,
+    "sizes": traffic.sizes,
+    "guidance": traffic.guidance,
+    "hang-up": traffic.hang_up,
+    "flood": traffic.flood,
+    "kill-export": versions.kill_export,
+    "half-copy": versions.half_copy,
+    "slow-copy": versions.slow_copy,
+    "reload": versions.reload,
 }
 CROWDED = {"flood", "hang-up"}  # the queue may be full, and say so to honest clients too
 MEMORY = 256  # MiB that one attack may leave behind: memory that the allocators keep
@@ -53,8 +38,8 @@ class Scale:
     seconds: float = 60.0  # how long the flood lasts
     hang_ups: int = 400  # clients that hang up
     silent: int = 100  # clients of each wire that fall silent meanwhile
-    kills: int = len(attacks_versions.STAGES)  # exports that are killed
-    half_copies: int = len(attacks_versions.CUTS)  # kinds of half-copied versions
+    kills: int = len(versions.STAGES)  # exports that are killed
+    half_copies: int = len(versions.CUTS)  # kinds of half-copied versions
     reloads: int = 4  # new versions under load
     steady: int = 12  # clients of that load; fewer than the queue holds, so that nobody may be refused
     many: int = 15_000_000  # elements of the largest tensor that is sent
@@ -110,48 +95,3 @@ def _check_references(target, truth, tally):
             truth.ask(wire, references, i, rounded=0)
     for fault in references.faults:
         tally.fault(f"a reference picture: {fault}")
-
-
-def line(name, outcome):
-    """One line of the table."""
-    came = ", ".join(f"{code} {count}" for code, count in sorted(outcome.codes.items()))
-    before, after, faults = outcome.before, outcome.after, len(outcome.faults) or "none"
-    used = f"{before.memory:.0f} → {after.memory:.0f} | {before.files} → {after.files}"
-    return f"| {name} | {outcome.seconds:.0f} | {came} | {outcome.honest} | {used} | {faults} |"
-
-
-@dataclasses.dataclass(frozen=True)
-class Arguments:
-    """Attack a local server with a copy of a model, and print what it survived."""
-
-    model_base_path: pathlib.Path = pathlib.Path("models/ddpm")
-    only: str = ",".join(ATTACKS)
-    """Names of attacks, with commas."""
-    scale: Scale = dataclasses.field(default_factory=Scale)
-
-
-def main():
-    """Attack, and print the table; exit status 1 if something did not survive."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    names = arguments.only.split(",")
-    if unknown := set(names) - set(ATTACKS):
-        raise SystemExit(f"error: `only` must be of {', '.join(ATTACKS)}. Received: {', '.join(sorted(unknown))}")
-    target, faults = Target(arguments.model_base_path), []
-    try:
-        truth = Truth(target.base / "1")
-        print(machine.describe())
-        print("| attack | s | what came back | honest answers | memory MiB | files | faults |\n" + "|---" * 7 + "|")
-        for name in names:
-            outcome = watched(name, target, truth, arguments.scale)
-            print(line(name, outcome), flush=True)
-            faults += [f"{name}: {fault}" for fault in outcome.faults]
-            if not target.alive():
-                break
-    finally:
-        status = target.stop()
-    print(f"\nThe server stopped with exit status {status}. " + ("\n".join(faults) if faults else "No faults."))
-    return 1 if faults or status else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

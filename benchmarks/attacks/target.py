@@ -21,7 +21,7 @@ import time
 import numpy as np
 
 from benchmarks import local_server
-from benchmarks.attacks_wires import FINE, ROUNDED, GrpcWire, RestWire
+from benchmarks.attacks.wires import FINE, ROUNDED, GrpcWire, RestWire
 from export import versions
 from serving.local_server.servable import Servable
 

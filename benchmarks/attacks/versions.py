@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from benchmarks.attacks_target import clients, wait
-from benchmarks.attacks_wires import RestWire
+from benchmarks.attacks.target import clients, wait
+from benchmarks.attacks.wires import RestWire
 from export import versions
 
 STEADY_PAUSE = 0.1  # seconds, at most, between two requests of a client: loading takes the processor too

@@ -1,0 +1,1 @@
+"""Attacks on the local server: python -m benchmarks.attacks."""
