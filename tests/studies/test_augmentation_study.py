@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_ddpm.data.augmentation import distort
-from studies import augmentation, page, study
+from studies import augmentation, study
+from studies.page import pages
 
 COUNTS = augmentation.SETS["rare"]
 
@@ -112,7 +113,7 @@ def test_the_answer_and_its_sentences_follow_the_figures():
 def test_what_is_missing_is_said_to_be_missing():
     assert augmentation.answer({}) == "Not all of it is measured yet."
     assert all("not measured yet" in sentence for sentence in augmentation.verdicts({}))
-    assert "not measured yet" in page.render_alone("augmentation", {"command": "", "settings": {}, "rows": {}})
+    assert "not measured yet" in pages.render_alone("augmentation", {"command": "", "settings": {}, "rows": {}})
 
 
 def test_a_stopped_study_does_what_is_left_and_trains_no_generator_for_it(tmp_path, monkeypatch):

@@ -11,22 +11,21 @@ from studies import (
     attributes,
     autoguidance,
     clip_guides,
-    future_work,
     latent,
-    page,
     study,
     training_ideas,
 )
-from studies.answers import NOT_YET
-from studies.proposals import PROPOSALS
+from studies.page import future_work, pages
+from studies.page.answers import NOT_YET
+from studies.page.proposals import PROPOSALS
 
-SECTIONS = re.split(r"^## ", page.FUTURE.read_text() if page.FUTURE.is_file() else "", flags=re.MULTILINE)
+SECTIONS = re.split(r"^## ", pages.FUTURE.read_text() if pages.FUTURE.is_file() else "", flags=re.MULTILINE)
 SAMPLING = {"w": 1.5, "sampler": "dpm_solver_pp_2m_sde", "steps": 20}
 
 
 @pytest.fixture(scope="module")
 def results():
-    return page.read()
+    return pages.read()
 
 
 def row(seed, **changes):
@@ -73,7 +72,7 @@ def recorded(results, seeds=range(study.SEEDS), **changes):
 
 
 def test_the_page_and_the_files_say_the_same(results):
-    assert page.FUTURE.read_text() == page.render_future(results), "run: python -m studies.page"
+    assert pages.FUTURE.read_text() == pages.render_future(results), "run: python -m studies.page"
 
 
 @pytest.mark.parametrize("key", PROPOSALS)
@@ -82,15 +81,15 @@ def test_a_proposal_has_a_section_with_its_verdict_and_its_command(key, results)
     (section,) = [text for text in SECTIONS if text.startswith(f"{proposal.title}\n")]
     command = proposal.command or results[proposal.study]["command"]
     assert f"**Verdict: {answer.verdict}.**" in section and f"`{command}`" in section
-    assert f"| [{proposal.title}](#{page.anchor(proposal.title)}) | {answer.verdict} |" in SECTIONS[0]
+    assert f"| [{proposal.title}](#{pages.anchor(proposal.title)}) | {answer.verdict} |" in SECTIONS[0]
 
 
 def test_the_page_has_narrow_tables_pictures_that_are_there_and_a_table_of_its_contents():
-    text = page.FUTURE.read_text()
+    text = pages.FUTURE.read_text()
     widths = [line.count("|") - 1 for line in text.splitlines() if line.startswith("|---")]
     assert widths and max(widths) <= 8
     shown = re.findall(r"\]\((\.\./studies/[^)]+|[\w/]+\.(?:md|png))[^)]*\)", text)
-    assert len(shown) > 20 and not [name for name in shown if not (page.FUTURE.parent / name).exists()]
+    assert len(shown) > 20 and not [name for name in shown if not (pages.FUTURE.parent / name).exists()]
     titles = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     assert re.findall(r"^ *- \[([^]]+)\]\(#[\w-]+\)$", text, re.MULTILINE)[: len(titles)] == titles
     assert text.index("![") < text.index("## ") and "](future_work.md" not in text
@@ -119,7 +118,7 @@ def _narrower(proposal):
 
 def test_a_study_without_rows_is_not_measured_yet(results):
     empty = {name: content | {"rows": {}} for name, content in results.items()}
-    text = page.render_future(empty)
+    text = pages.render_future(empty)
     for proposal in PROPOSALS.values():
         if proposal.command is None:
             assert future_work.answer(empty, proposal).verdict == NOT_YET
@@ -130,7 +129,7 @@ def test_a_study_without_rows_is_not_measured_yet(results):
 @pytest.mark.parametrize("seeds", [range(1), range(2), range(3)], ids=["one seed", "two seeds", "three seeds"])
 def test_the_page_fills_in_as_rows_come(results, seeds):
     made = recorded(results, seeds)
-    text = page.render_future(made)
+    text = pages.render_future(made)
     assert not future_work.missing(made)
     for arm in ("perceptual 5 steps", "canvas_mnist latent", "guide scale=10", "autoguidance in the interval w=2"):
         assert re.search(rf"^\| {re.escape(arm)} \| {len(seeds)} \|", text, re.MULTILINE), arm
@@ -151,7 +150,7 @@ def test_the_page_fills_in_as_rows_come(results, seeds):
 def test_a_changed_figure_changes_the_verdict_and_the_page(results, changes, verdict):
     made = recorded(results, **{"perceptual own": changes})
     assert future_work.answer(made, PROPOSALS["perceptual"]).verdict == verdict
-    assert f"| {verdict} | perceptual own, compared with plain own: " in page.render_future(made)
+    assert f"| {verdict} | perceptual own, compared with plain own: " in pages.render_future(made)
 
 
 def test_of_arms_with_one_name_the_best_is_compared(results):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_ddpm import data, presets
-from studies import page, privacy
+from studies import privacy
+from studies.page import pages
 
 
 def images_of(n, seed=0):
@@ -132,4 +133,4 @@ def test_verdict_and_answer_follow_the_interval():
 
 
 def test_what_is_missing_is_said_to_be_missing():
-    assert "not measured yet" in page.render_alone("privacy", {"command": "", "settings": {}, "rows": {}})
+    assert "not measured yet" in pages.render_alone("privacy", {"command": "", "settings": {}, "rows": {}})

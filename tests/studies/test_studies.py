@@ -14,15 +14,16 @@ from conftest import replace_section
 
 from keras_ddpm import data, presets
 from keras_ddpm.noise import split_seed
-from studies import arms, claims, configuration, formats, guidance, page, steps, study, trainings
+from studies import arms, configuration, formats, guidance, steps, study, trainings
+from studies.page import claims, pages
 
 ROOT = pathlib.Path(__file__).parents[2]
-RECORDED = [name for name in page.STUDIES if (study.RESULTS / name / study.ROWS).is_file()]
+RECORDED = [name for name in pages.STUDIES if (study.RESULTS / name / study.ROWS).is_file()]
 
 
 @pytest.fixture(scope="module")
 def results():
-    return page.read()
+    return pages.read()
 
 
 def config(name):
@@ -37,32 +38,32 @@ def differences(one, other):
 
 
 def test_the_page_and_the_files_say_the_same(results):
-    assert page.PAGE.read_text() == page.render(results), "run: python -m studies.page"
+    assert pages.PAGE.read_text() == pages.render(results), "run: python -m studies.page"
 
 
-@pytest.mark.parametrize("name", page.ALONE)
+@pytest.mark.parametrize("name", pages.ALONE)
 def test_the_page_of_one_study_and_its_file_say_the_same(name, results):
-    text = page.page_of(name).read_text()
-    assert text == page.render_alone(name, results[name]), "run: python -m studies.page"
-    assert page.ALONE[name].answer(results[name]["rows"]) in text and results[name]["command"] in text
+    text = pages.page_of(name).read_text()
+    assert text == pages.render_alone(name, results[name]), "run: python -m studies.page"
+    assert pages.ALONE[name].answer(results[name]["rows"]) in text and results[name]["command"] in text
     widths = [line.count("|") - 1 for line in text.splitlines() if line.startswith("|---")]
     assert widths and max(widths) <= 8
     shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", text)
-    assert shown and not [link for link in shown if not (page.PAGE.parent / link).exists()]
+    assert shown and not [link for link in shown if not (pages.PAGE.parent / link).exists()]
 
 
-@pytest.mark.parametrize("name", page.ALONE)
+@pytest.mark.parametrize("name", pages.ALONE)
 def test_a_changed_figure_changes_the_page_of_one_study(name, results):
     changed = copy.deepcopy(results[name])
     for row in changed["rows"].values():
         row |= {figure: 0.123 for figure in ("accuracy", "nearer") if figure in row}
-    assert page.render_alone(name, changed) != page.render_alone(name, results[name])
+    assert pages.render_alone(name, changed) != pages.render_alone(name, results[name])
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_folder_of_results_shows_its_rows_and_pictures(name, results):
     folder = study.RESULTS / name
-    readme = page.render_folder(name, results[name], page.pictures_of(folder))
+    readme = pages.render_folder(name, results[name], pages.pictures_of(folder))
     assert (folder / "README.md").read_text() == readme, "run: python -m studies.page"
     assert results[name]["command"] in readme
     assert all(f"({picture.name})" in readme for picture in folder.iterdir() if picture.suffix in (".png", ".svg"))
@@ -70,13 +71,13 @@ def test_a_folder_of_results_shows_its_rows_and_pictures(name, results):
 
 def test_every_study_and_folder_of_results_is_in_the_index():
     index = (study.RESULTS.parent / "README.md").read_text()
-    assert {path.name for path in study.RESULTS.iterdir()} == set(RECORDED) >= set(page.OF_REPORT | page.ALONE)
+    assert {path.name for path in study.RESULTS.iterdir()} == set(RECORDED) >= set(pages.OF_REPORT | pages.ALONE)
     assert all(f"](results/{name}/" in index for name in RECORDED)
-    assert all(f"studies.{name}" in index for name in page.STUDIES)
+    assert all(f"studies.{name}" in index for name in pages.STUDIES)
 
 
 def test_every_heading_of_the_page_is_in_its_contents():
-    text = page.PAGE.read_text()
+    text = pages.PAGE.read_text()
     titles = re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     listed = re.findall(r"^ *- \[([^]]+)\]\(#[\w-]+\)$", text, re.MULTILINE)
     assert titles and listed == titles
@@ -84,27 +85,27 @@ def test_every_heading_of_the_page_is_in_its_contents():
 
 
 def test_a_link_in_the_contents_is_the_anchor_of_its_heading():
-    assert page.contents("# A\n## 2. Gone, and back?\n### So w = 1\n") == (
+    assert pages.contents("# A\n## 2. Gone, and back?\n### So w = 1\n") == (
         "- [2. Gone, and back?](#2-gone-and-back)\n  - [So w = 1](#so-w--1)"
     )
 
 
 def test_no_table_of_the_page_is_wider_than_eight_columns():
-    widths = [line.count("|") - 1 for line in page.PAGE.read_text().splitlines() if line.startswith("|---")]
+    widths = [line.count("|") - 1 for line in pages.PAGE.read_text().splitlines() if line.startswith("|---")]
     assert widths and max(widths) <= 8
 
 
 def test_the_page_shows_pictures_that_are_there():
-    shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", page.PAGE.read_text())
+    shown = re.findall(r"\]\((\.\./studies/[^)]+)\)", pages.PAGE.read_text())
     assert len(shown) > 10
-    assert not [name for name in shown if not (page.PAGE.parent / name).exists()]
+    assert not [name for name in shown if not (pages.PAGE.parent / name).exists()]
 
 
 def test_a_changed_figure_changes_the_page_and_the_verdict(results):
     changed = copy.deepcopy(results)
     for row in changed["recognition"]["rows"].values():
         row["forward"]["values"]["gone_at"] = 0.55
-    assert page.render(changed) != page.render(results)
+    assert pages.render(changed) != pages.render(results)
     verdicts = {row["claim"]: row["holds"] for row in claims.table(changed)}
     assert verdicts["a classifier's accuracy falls to chance at 50 to 60 % of the noise steps"] == "yes"
 
@@ -297,7 +298,7 @@ def test_the_preset_with_a_w_for_each_digit_has_those_that_were_chosen(results):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", page.OF_REPORT | page.ALONE)  # the others have tests of their own
+@pytest.mark.parametrize("name", pages.OF_REPORT | pages.ALONE)  # the others have tests of their own
 def test_a_quick_study_runs_and_writes(name, tmp_path):
     command = [sys.executable, "-m", f"studies.{name}", "--quick", "--out", str(tmp_path)]
     subprocess.run([*command, "--runs", "runs/quick"], check=True, cwd=ROOT)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from studies import answers, architecture, clip_guides, study, training_ideas
-from studies.answers import Answer, Contents
+from studies import architecture, clip_guides, study, training_ideas
 from studies.comparison import TIME
+from studies.page import answers
+from studies.page.answers import Answer, Contents
 
 Cost = Callable[[Contents, str, study.Figures], float | None]
 """(results, name of an arm, one of its rows) -> what it costs, None if that is unknown."""

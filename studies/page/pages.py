@@ -15,7 +15,6 @@ from typing import Any
 import jinja2
 import tyro
 
-from keras_ddpm.cli.run import run
 from keras_ddpm.files import write_text
 from studies import (
     ablations,
@@ -24,12 +23,10 @@ from studies import (
     attributes,
     augmentation,
     autoguidance,
-    claims,
     clip_guides,
     comparison,
     configuration,
     formats,
-    future_work,
     guidance,
     latent,
     privacy,
@@ -40,11 +37,12 @@ from studies import (
     study,
     training_ideas,
 )
-from studies.answers import Contents
-from studies.proposals import PROPOSALS
+from studies.page import claims, future_work
+from studies.page.answers import Contents
+from studies.page.proposals import PROPOSALS
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.md.j2")
-PAGE = pathlib.Path(__file__).parent.parent / "docs" / "report.md"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "report.md"
 FOLDER = pathlib.Path(__file__).with_name("folder.md.j2")
 OF_REPORT = {
     "configuration": configuration,
@@ -266,7 +264,3 @@ def main() -> None:
         if results[name]["rows"]:
             write_text(folder / "README.md", render_folder(name, results[name], pictures_of(folder)))
             print(folder / "README.md")
-
-
-if __name__ == "__main__":
-    run(main)

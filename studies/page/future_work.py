@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from studies import attributes, comparison, formats, proposals, study
-from studies.answers import Answer, Contents
+from studies import attributes, comparison, formats, study
 from studies.comparison import QUALITY, Group, compare, groups
-from studies.proposals import PROPOSALS, Proposal
+from studies.page import proposals
+from studies.page.answers import Answer, Contents
+from studies.page.proposals import PROPOSALS, Proposal
 
 
 class Compared(NamedTuple):
