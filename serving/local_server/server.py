@@ -21,14 +21,14 @@ from collections.abc import Iterator
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from . import tls
-from .grpc_services import CALLS, CALLS_PER_PLACE, LAST_CALL, MAX_REQUEST, GrpcServices
-from .http_server import HEADERS, IDLE, MAX_CONNECTIONS, HttpServer
 from .options import Options
-from .rest import Rest
 from .tensors import MAX_RESPONSE
 from .version import Version
 from .versions import Versions
+from .wires import tls
+from .wires.grpc_services import CALLS, CALLS_PER_PLACE, LAST_CALL, MAX_REQUEST, GrpcServices
+from .wires.http_server import HEADERS, IDLE, MAX_CONNECTIONS, HttpServer
+from .wires.rest import Rest
 
 logger = logging.getLogger(__name__)
 

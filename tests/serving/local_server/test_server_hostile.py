@@ -15,7 +15,8 @@ from bare_calls import calling, http, refused, wait_until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from small_model import request_arrays
 
-from serving.local_server import http_server, server
+from serving.local_server import server
+from serving.local_server.wires import http_server
 
 MODEL = "/v1/models/ddpm"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

@@ -13,8 +13,9 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.client import Client, errors
-from serving.local_server import grpc_services, predict, server, tensors, version
+from serving.local_server import predict, server, tensors, version
 from serving.local_server.options import Options
+from serving.local_server.wires import grpc_services
 
 PREDICT = "/v1/models/ddpm:predict"
 
@@ -23,7 +24,7 @@ def test_an_answer_over_the_limit_is_refused_on_both_wires_before_it_is_encoded(
     encoded = []
     monkeypatch.setattr(tensors, "MAX_RESPONSE", 1000)
     monkeypatch.setattr(predict, "write_response", lambda *args, **kwargs: encoded.append(args))
-    monkeypatch.setattr("serving.local_server.rest_json.write_body", lambda *args, **kwargs: encoded.append(args))
+    monkeypatch.setattr("serving.local_server.wires.rest_json.write_body", lambda *args, **kwargs: encoded.append(args))
     two = request_arrays([3, 4])  # 784 bytes each
     expected = "A response must have at most 1000 bytes, this one has 1568. Ask for fewer rows."
     assert refused(caller.predict, two) == ("INVALID_ARGUMENT", expected)

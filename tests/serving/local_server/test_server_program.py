@@ -23,8 +23,9 @@ from serving.client import Client
 from serving.client.errors import Unavailable
 from serving.client.tls import TLS
 from serving.local_server import program as server_program
-from serving.local_server import server, tls
+from serving.local_server import server
 from serving.local_server.options import Options
+from serving.local_server.wires import tls
 
 ROOT = pathlib.Path(__file__).parents[3]
 HOST = "localhost"

@@ -17,8 +17,8 @@ from small_model import request_arrays
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.local_server import rest_json
 from serving.local_server.errors import StatusError
+from serving.local_server.wires import rest_json
 
 MODEL = "/v1/models/ddpm"
 PREDICT = f"{MODEL}:predict"

@@ -18,12 +18,13 @@ import urllib.parse
 from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2
 
-from . import errors, predict, rest_json
-from .errors import StatusError
+from .. import errors, predict
+from ..errors import StatusError
+from ..tensors import check_response_size
+from ..versions import Versions
+from . import rest_json
 from .grpc_services import model_status
 from .http_server import HttpError, Request, Response
-from .tensors import check_response_size
-from .versions import Versions
 
 LARGE = 2**16  # bytes; turning more than that into JSON would keep everybody else waiting
 PATH = re.compile(

@@ -13,8 +13,8 @@ import reprlib
 
 import numpy as np
 
-from . import predict, tensors
-from .errors import INTERNAL, INVALID_ARGUMENT, StatusError
+from .. import predict, tensors
+from ..errors import INTERNAL, INVALID_ARGUMENT, StatusError
 
 BLOCK = 2**16  # values written at a time
 LEAVES = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}  # JSON's types for a kind of NumPy's

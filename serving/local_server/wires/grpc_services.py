@@ -15,10 +15,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from . import errors, predict
-from .errors import StatusError
-from .tensors import MAX_RESPONSE, check_response_size, response_too_large
-from .versions import Entry, Versions
+from .. import errors, predict
+from ..errors import StatusError
+from ..tensors import MAX_RESPONSE, check_response_size, response_too_large
+from ..versions import Entry, Versions
 
 logger = logging.getLogger(__name__)
 

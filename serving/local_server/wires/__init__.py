@@ -1,0 +1,1 @@
+"""The two wires: gRPC and REST, the connections they come over, and TLS around them."""
