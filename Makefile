@@ -68,7 +68,7 @@ attack: setup  ## what the local server survives: about ten minutes
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m benchmarks.attacks --model-base-path models/ddpm
 
-STUDIES := configuration recognition guidance steps schedules ablations privacy augmentation
+STUDIES := configuration recognition guidance schedules ablations privacy augmentation
 
 studies: setup  ## trains what is missing, measures what is missing, writes their pages: hours, and it goes on where it stopped
 	for name in $(STUDIES); do $(BIN)/python -m studies.$$name $(ARGS) || exit 1; done

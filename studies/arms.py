@@ -61,7 +61,7 @@ LONG = {
     "all_long": f"{MIDDLE} {MENDED}",
 }
 SHORT = {name: f"--epochs {EPOCHS} --grid-every 0 {flags}" for name, flags in (CAUSES | SCHEDULES | ABLATIONS).items()}
-AGAIN = {"cosine_v": (1, 2)}
+AGAIN = {"cosine_v": (1, 2), "linear_v": (1, 2)}
 """Name -> seeds."""
 ARMS = {
     **SHORT,

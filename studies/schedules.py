@@ -3,8 +3,8 @@
 python -m studies.schedules [--quick]
 
 The report's configuration with T = 100 and each schedule, sampled ancestrally with w = 3. The chain's numbers are kept:
-the largest |mu|, and the largest |x_0| before clipping, at every second step. Cosine with v is trained three times,
-with other seeds.
+the largest |mu|, and the largest |x_0| before clipping, at every second step. Linear and cosine with v are trained
+three times, with other seeds.
 """
 
 import pathlib

@@ -2,10 +2,12 @@
 
 python -m studies.steps [--quick]
 
-The default model with its own w and guidance interval. A step inside the interval calls the network on two images, a
-step outside it on one: both are counted. Few steps are cheap enough for three seeds.
+A thin model, a run of the first stage of configs/mnist_fast.py, with its own w and guidance interval. A step inside the
+interval calls the network on two images, a step outside it on one: both are counted. A thousand steps are DDPM's own,
+and no other sampler is given them.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,13 +19,18 @@ from keras_ddpm.generator import Generator
 from keras_ddpm.guidance import within
 from studies import study
 
-N = 200
+N = 2000
 STEPS = (5, 10, 20, 50, 100, 1000)
-REPEATED = 20
-"""Up to this number of steps, every seed is measured."""
-
+DDPM_ALONE = 1000
+"""From this number of steps on, nothing but DDPM draws."""
 SAMPLERS = {name: sampler for name, sampler in samplers.SAMPLERS.items() if name != "consistency"}
 """Those that solve the diffusion; `consistency` is for networks that were tuned to draw in a few calls."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(study.Options):
+    preset: str = study.THIN
+    """The model that draws: name of a shipped preset, or a run's folder."""
 
 
 def run(options: study.Options) -> None:
@@ -33,16 +40,16 @@ def run(options: study.Options) -> None:
     results = study.Results("steps", options, n=judge.n, **options.model())
     results.row("real", judge.real)
     for i, count in enumerate(steps):
-        for seed in seeds(count, options):
-            for sampler in SAMPLERS:
+        for seed in options.seeds():
+            for sampler in samplers_of(count):
                 name = f"{sampler} {count} seed={seed}"
                 results.row(name, measure, judge, options.preset, sampling, sampler, count, seed)
         plot(results, steps[: i + 1], options)
 
 
-def seeds(count: int, options: study.Options) -> range:
-    """The seeds that `count` steps are measured with."""
-    return options.seeds() if count <= REPEATED else range(1)
+def samplers_of(count: int) -> Sequence[str]:
+    """The samplers that draw in `count` steps."""
+    return tuple(SAMPLERS) if count < DDPM_ALONE else ("ddpm",)
 
 
 def plot(results: study.Results, steps: Sequence[int], options: study.Options) -> None:
@@ -50,7 +57,9 @@ def plot(results: study.Results, steps: Sequence[int], options: study.Options) -
     rows = results.content["rows"]
 
     def mean(figure: str, sampler: str, count: int) -> float:
-        return study.spread([rows[f"{sampler} {count} seed={seed}"] for seed in seeds(count, options)], figure)[0]
+        if sampler not in samplers_of(count):
+            return np.nan
+        return study.spread([rows[f"{sampler} {count} seed={seed}"] for seed in options.seeds()], figure)[0]
 
     calls = [mean("calls", "ddpm", count) for count in steps]  # alike for all samplers
     curves = {sampler: [mean("frechet_distance", sampler, count) for count in steps] for sampler in SAMPLERS}
@@ -77,4 +86,4 @@ def calls(generator: Generator, w: float, interval: tuple[float, float] | None, 
 
 
 if __name__ == "__main__":
-    study.main(run, __doc__)
+    study.main(run, __doc__, Options)

@@ -150,7 +150,7 @@ class Tried(NamedTuple):
 
 
 DEFAULTS = {
-    "steps": ("steps", proposals.default_arm),
+    "steps": ("steps", proposals.own_arm),
     "guidance": ("guidance", lambda results: "default"),
     "autoguidance": ("autoguidance", proposals.default_guidance),
     "clip_guidance": ("clip_guides", lambda results: "no guide"),

@@ -105,7 +105,6 @@ def render(results: Contents) -> str:
         ws=guidance.WS,
         samplers=list(steps.SAMPLERS),
         step_counts=steps.STEPS,
-        repeated=steps.REPEATED,
         epochs_shown=configuration.SHOWN,
         missing=missing(results),
         machines=machines(results),
@@ -233,8 +232,8 @@ def missing(results: Contents) -> dict[str, list[str]]:
         "steps": [
             f"{name} {count} seed={seed}"
             for count in steps.STEPS
-            for seed in steps.seeds(count, options)
-            for name in steps.SAMPLERS
+            for seed in seeds
+            for name in steps.samplers_of(count)
         ],
         "schedules": [f"{name} {threshold}" for name in schedules.ARMS for threshold in schedules.THRESHOLDS]
         + [f"{name} none seed={seed}" for name, arm in schedules.ARMS.items() for seed in arms.AGAIN.get(arm, ())],

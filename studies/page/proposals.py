@@ -65,8 +65,8 @@ def calls_of_guidance(results: Contents, name: str, row: study.Figures) -> float
     return content["settings"]["steps"] * float(np.mean([1 if w == 1 else 2 for w in ws]))
 
 
-def default_arm(results: Contents) -> str:
-    """Name of the default model's arm in the study of steps."""
+def own_arm(results: Contents) -> str:
+    """Name of the arm of the study of steps that draws as the model does by default."""
     own = results["steps"]["settings"]["sampling"]
     return f"{own['sampler']} {own['steps']}"
 
@@ -140,9 +140,15 @@ PROPOSALS: dict[str, Proposal] = {
         "DDIM",
         "DDIM, to draw in 50 to 100 steps instead of 1000",
         "steps",
-        ("ddpm 1000", "ddim 100", "ddim 50", "ddpm 20", "ddim 20"),
-        (("ddim 50", "ddpm 1000"), ("ddim 100", "ddpm 1000"), ("ddim 20", "ddpm 1000"), ("ddim 20", "ddpm 20")),
-        like=("steps", "ddpm 20"),
+        ("ddpm 1000", "ddpm 50", "ddim 100", "ddim 50", "ddpm 20", "ddim 20"),
+        (
+            ("ddim 50", "ddpm 1000"),
+            ("ddim 100", "ddpm 1000"),
+            ("ddim 20", "ddpm 1000"),
+            ("ddpm 50", "ddpm 1000"),
+            ("ddim 50", "ddpm 50"),
+            ("ddim 20", "ddpm 20"),
+        ),
     ),
     "dynamic": Proposal(
         "Dynamic thresholding",
@@ -222,10 +228,12 @@ PROPOSALS: dict[str, Proposal] = {
         "How many steps",
         "a sweep of step counts",
         "steps",
-        tuple(f"dpm_solver_pp_2m_sde {count}" for count in (1000, 100, 50, 20, 10, 5)),
-        tuple((f"dpm_solver_pp_2m_sde {few}", f"dpm_solver_pp_2m_sde {many}") for few, many in ((5, 20), (5, 1000))),
-        like=("steps", "dpm_solver_pp_2m_sde 20"),
-        labels={f"dpm_solver_pp_2m_sde {count}": f"{count} steps" for count in (1000, 100, 50, 20, 10, 5)},
+        tuple(f"dpm_solver_pp_2m_sde {count}" for count in (100, 50, 20, 10, 5)),
+        tuple(
+            (f"dpm_solver_pp_2m_sde {few}", f"dpm_solver_pp_2m_sde {many}")
+            for few, many in ((5, 20), (10, 20), (20, 100))
+        ),
+        labels={f"dpm_solver_pp_2m_sde {count}": f"{count} steps" for count in (100, 50, 20, 10, 5)},
     ),
     "guidance": Proposal(
         "How strong a guidance",

@@ -281,6 +281,23 @@ def test_calls_count_what_the_network_is_asked(small_preset, w, interval, expect
     assert steps.calls(generator, w, interval) == expected
 
 
+def test_a_thousand_steps_are_ddpms_alone_and_the_curves_of_the_others_stop_before(tmp_path, monkeypatch):
+    assert set(steps.samplers_of(100)) == set(steps.SAMPLERS) > {"ddpm"} == set(steps.samplers_of(1000))
+    options, drawn = steps.Options(out=tmp_path), {}
+    results = study.Results("steps", options)
+    results.row("real", lambda: {"frechet_distance": 0.5})
+    for count in (100, 1000):
+        for sampler in steps.samplers_of(count):
+            for seed in options.seeds():
+                figures = {"frechet_distance": 3.0 + seed, "calls": 2 * count}
+                results.row(f"{sampler} {count} seed={seed}", dict, figures)
+    monkeypatch.setattr(steps.pictures, "plot_curves", lambda path, x, curves, **axes: drawn.update(curves, calls=x))
+    steps.plot(results, (100, 1000), options)
+    assert drawn.pop("calls") == [200, 2000] and drawn.pop("ddpm") == [4.0, 4.0] and drawn.pop("real") == [0.5, 0.5]
+    assert set(drawn) == set(steps.SAMPLERS) - {"ddpm"}
+    assert all(first == 4.0 and np.isnan(last) for first, last in drawn.values())
+
+
 def test_each_digit_gets_the_smallest_of_the_best():
     def row(*right):
         return [{"accuracy_of_digit": list(right)}]
