@@ -1,6 +1,6 @@
 """Attacks that are clients: malformed requests, sizes and guidance out of range, too many clients, and such that leave.
 
-Each attack is a function of (target, truth, tally, scale); `attacks.watched` holds it against what must survive.
+Each attack is a function of (target, truth, tally, scale); `watch.watched` holds it against what must survive.
 """
 
 import concurrent.futures

@@ -1,6 +1,6 @@
 """Attacks on the folder of versions: an export that is killed, versions half copied, new versions under load.
 
-Each attack is a function of (target, truth, tally, scale); `attacks.watched` holds it against what must survive.
+Each attack is a function of (target, truth, tally, scale); `watch.watched` holds it against what must survive.
 """
 
 import itertools
