@@ -17,5 +17,5 @@ def get_config():
         training=TrainingConfig(
             codec="runs/autoencoder", epochs=16, learning_rate=2e-3, precision="float32", grid_every=4
         ),
-        sampling=SamplingConfig(sampler="dpm_solver_pp_2m", w=1.75, guidance_interval=(1.0, 4.0), threshold="none"),
+        sampling=SamplingConfig(sampler="dpm_solver_pp_2m", w=2.0, guidance_interval=(1.0, 4.0), threshold="none"),
     )

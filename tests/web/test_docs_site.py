@@ -57,7 +57,7 @@ NOT_RUN = {
     ),
     **dict.fromkeys(
         [line for block in LATENT for line in block.splitlines() if line],
-        "hours of training; test_train_latent.py and test_latent_study.py run small ones",
+        "long trainings; test_train_latent.py, test_latent_study.py and test_benchmarks.py run small ones",
     ),
     "python -m keras_ddpm compare report mine": "needs the two above; test_evaluate_command.py",
     **dict.fromkeys(
