@@ -9,11 +9,8 @@ the images, and the row of real images shows the error of that.
 """
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Iterator
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro

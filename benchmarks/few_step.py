@@ -6,10 +6,7 @@ The labels, and the images to compare with, are the training split's last 5,000,
 """
 
 import dataclasses
-import os
 import pathlib
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro

@@ -9,13 +9,10 @@ The local server is not TensorFlow Serving; these are its figures.
 import collections
 import contextlib
 import dataclasses
-import os
 import pathlib
 import tempfile
 import time
 from functools import partial
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tyro

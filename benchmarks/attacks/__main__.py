@@ -10,11 +10,8 @@ two honest clients ask for pictures that are known, and must get them. Exit stat
 """
 
 import dataclasses
-import os
 import pathlib
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
 
