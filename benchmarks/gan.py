@@ -1,11 +1,11 @@
 """A conditional GAN of the student's size, trained against the same discriminator: what diffusion has to compete with.
 
-    python -m benchmarks.gan --minutes 60 --out runs/gan
+    python -m benchmarks.gan --epochs 60 --out runs/gan
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
-noise, so the adversarial objective trains it, from random weights, by the losses that finish the student
+noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student
 (docs/few_step.md). Prints latency, and the figures of `benchmarks.quality` for both. Labels and images to compare with
-are the training split's last ones, which training holds out.
+are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and resumes.
 """
 
 import dataclasses
@@ -27,16 +27,21 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
+from keras_ddpm.training.callbacks import drawing, epochs_done, for_run
 from keras_ddpm.training.objectives import make_model
-from keras_ddpm.weights import read_weights, write_weights
+from keras_ddpm.training.progress import progress
+from keras_ddpm.training.validation import validation_set
+from keras_ddpm.weights import read_weights
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
     out: pathlib.Path = pathlib.Path("runs/gan")
-    """Folder for the weights and a picture."""
-    minutes: float = 60.0
-    """Time to train for; 0 measures the weights in `out`."""
+    """Folder of the run, and for pictures."""
+    epochs: int = 86
+    """Epochs to train for, those in `out` included; the default takes as long as the student's three stages."""
+    resume: bool = False
+    """Continue the run in `out`; one that is finished is measured again."""
     student: str = "mnist_fast"
     """Preset or folder of a run to stand beside."""
     n: int = 5_000
@@ -85,43 +90,23 @@ class ConvolutionalGenerator(keras.Model):
         return {**super().get_config(), **own}
 
 
-class Stop(keras.callbacks.Callback):
-    """Ends the training when its time is over."""
-
-    def __init__(self, minutes):
-        super().__init__()
-        self.end = time.perf_counter() + 60 * minutes
-
-    def on_train_batch_end(self, batch, logs=None):
-        if time.perf_counter() > self.end:
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch, logs=None):
-        print(f"epoch {epoch + 1}: margin {logs['margin']:.2f}, {(self.end - time.perf_counter()) / 60:.0f} min left")
-
-
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    student, weights = presets.load_preset(arguments.student), arguments.out / "gan.weights.h5"
-    config = mnist_fast.get_config()[-1]
-    training = dataclasses.replace(config.training, learning_rate_schedule="constant", learning_rate=2e-4)
-    few = dataclasses.replace(config.few_step, levels=())
-    config = dataclasses.replace(config, training=training, few_step=few)
-    files.check_folder(arguments.out)
-    keras.utils.set_random_seed(training.seed)
+    student = presets.load_preset(arguments.student)
     network = ConvolutionalGenerator()
     network.build()
+    config = mnist_fast.get_config()[-1]
+    training = dataclasses.replace(config.training, epochs=arguments.epochs)
+    config = dataclasses.replace(config, training=training, few_step=dataclasses.replace(config.few_step, levels=()))
     diffusion = Diffusion.from_names(**vars(config.diffusion))
-    if arguments.minutes:
-        model = make_model(network, diffusion, config, steps=10**9)  # ends by the clock
-        model.fit(sources.open_source(config).batches, epochs=10_000, callbacks=[Stop(arguments.minutes)], verbose=0)
-        write_weights(model.ema_network, weights)
-    read_weights(network, weights)
+    if not arguments.resume or epochs_done(arguments.out) < arguments.epochs:
+        train(network, diffusion, config, arguments.out, resume=arguments.resume)
+    read_weights(network, arguments.out / presets.WEIGHTS)
     gan = Generator.from_names(network, diffusion, config.sampling)
 
     classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
     reference = held.first(arguments.n)
-    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {arguments.minutes:g} minutes")
+    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {arguments.epochs} epochs")
     heads = " | ".join(quality.FIGURES)
     print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
     given = {"reference": reference[:2], "classifier": classifier}
@@ -133,6 +118,30 @@ def main() -> None:
         labels = np.repeat(np.arange(10, dtype="int32"), 20)
         path = arguments.out / f"{name.replace(' ', '_')}.png"
         pictures.write_png(path, pictures.grid(draw(generator, labels, 0), columns=20))
+
+
+def train(network, diffusion, config, out, *, resume):
+    """Train the GAN as `keras_ddpm.train` does a student."""
+    files.check_folder(out)
+    keras.utils.set_random_seed(config.training.seed)
+    source = sources.open_source(config)
+    steps = config.training.epochs * sources.count_batches(source.batches)
+    model = make_model(network, diffusion, config, steps=steps)
+    generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
+    run_callbacks, state = for_run(config, out, drawing(config, out, generator))
+    epoch = state.restore(model) if resume else 0
+    sources.start(source.batches, epoch)
+    verbose, lines = progress()
+    model.fit(
+        source.batches,
+        validation_data=validation_set(source.images, source.labels, diffusion),
+        validation_batch_size=4 * config.training.batch_size,
+        epochs=config.training.epochs,
+        initial_epoch=epoch,
+        callbacks=[*run_callbacks, *lines],
+        shuffle=False,  # `Batches` has its own order, which a resumed run repeats
+        verbose=verbose,
+    )
 
 
 def draw(generator, labels, seed):
