@@ -18,7 +18,7 @@ import tyro
 from benchmarks import machine
 from keras_ddpm import data
 from keras_ddpm.cli.run import run
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.batch import Batch
 from keras_ddpm.shards.formats import FORMATS

@@ -14,9 +14,9 @@ import tyro
 from benchmarks import machine
 from benchmarks.quality import FIGURES, cells, figures
 from keras_ddpm import data, presets
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
-from keras_ddpm.sampling_request import w_of_class
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from keras import layers, ops
 
 from benchmarks import machine, quality
 from configs import mnist_fast
-from keras_ddpm import data, files, presets
+from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run
 from keras_ddpm.conditions import Label
 from keras_ddpm.data import pictures, sources
@@ -27,11 +27,12 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
+from keras_ddpm.saving import files
+from keras_ddpm.saving.weights import read_weights
 from keras_ddpm.training.callbacks import drawing, epochs_done, for_run
 from keras_ddpm.training.objectives import make_model
 from keras_ddpm.training.progress import progress
 from keras_ddpm.training.validation import validation_set
-from keras_ddpm.weights import read_weights
 
 
 @dataclasses.dataclass(frozen=True)

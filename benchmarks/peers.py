@@ -79,7 +79,7 @@ def apart(function: Callable, *arguments: Any) -> Any:
 def sample_ours(preset: str, arguments: Arguments) -> tuple:
     """(name, weights, steps, images/s of each batch size)."""
     from keras_ddpm import presets
-    from keras_ddpm.sampling_request import w_of_class
+    from keras_ddpm.checks.sampling import w_of_class
 
     generator = presets.load_preset(preset)
     w = w_of_class(presets.read_config(preset)[0].sampling.w, CLASSES)

@@ -19,6 +19,7 @@ import tyro
 
 from benchmarks import machine
 from keras_ddpm import data, presets
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.cli.run import run
 from keras_ddpm.config import DataConfig
 from keras_ddpm.evaluation.arrays import DIGITS, Kind
@@ -27,7 +28,6 @@ from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics.accuracy import accuracy
 from keras_ddpm.evaluation.metrics.frechet import distances
 from keras_ddpm.evaluation.metrics.manifold import manifold
-from keras_ddpm.sampling_request import w_of_class
 
 FIGURES = ("frechet_distance", "precision", "recall", "density", "coverage")
 HELD_OUT = DataConfig().validation_images

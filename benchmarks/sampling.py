@@ -16,8 +16,8 @@ import tyro
 
 from benchmarks import machine
 from keras_ddpm import presets
+from keras_ddpm.checks.sampling import in_words, w_of_class
 from keras_ddpm.cli.run import run
-from keras_ddpm.sampling_request import in_words, w_of_class
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,13 +21,13 @@ import tyro
 import keras_ddpm
 from benchmarks import machine, quality
 from keras_ddpm import data
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.cli.run import run
 from keras_ddpm.cli.train import from_file
 from keras_ddpm.config import Devices, SamplingConfig
 from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.generator import Generator
-from keras_ddpm.sampling_request import w_of_class
 from keras_ddpm.training.distribution.side_by_side import claim_cores
 
 

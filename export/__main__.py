@@ -97,7 +97,7 @@ class Verify:
     """The manifest of the original, if it came another way than the copy. Default: the one in the copy."""
 
     def run(self) -> None:
-        from keras_ddpm.files import sha256
+        from keras_ddpm.saving.files import sha256
 
         from . import manifest, versions
 

@@ -13,14 +13,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_ddpm import __version__, files, presets
+from keras_ddpm import __version__, presets
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.conditions import Label
 from keras_ddpm.data import attributes
 from keras_ddpm.runtimes import engines
 from keras_ddpm.runtimes import files as layout
 from keras_ddpm.runtimes.drawer import Drawer
 from keras_ddpm.runtimes.steps import steps_of
-from keras_ddpm.sampling_request import w_of_class
+from keras_ddpm.saving import files
 
 from . import verify
 

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 
 PLACE = "assets.extra/manifest.json"
 

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ddpm import files, presets
+from keras_ddpm import presets
+from keras_ddpm.saving import files
 
 from . import manifest, metadata, signatures, verify, versions, warmup
 

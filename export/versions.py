@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import time
 
-from keras_ddpm.files import PARTIAL, STALE
+from keras_ddpm.saving.files import PARTIAL, STALE
 
 LARGEST = 2**63 - 1  # servers hold the number in an int64, and do not look at higher ones
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import presets, rejection
+from keras_ddpm.checks.sampling import check_asked, check_baked_w
 from keras_ddpm.data.attributes import conditions_of
-from keras_ddpm.sampling_request import check_asked, check_baked_w
 
 
 def sample(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import keras
 
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 Shape = tuple[int, int, int]

@@ -20,8 +20,8 @@ from keras import ops
 from keras_ddpm.algebra import PREDICTIONS
 from keras_ddpm.algebra import posterior as posterior
 from keras_ddpm.config import choose
+from keras_ddpm.saving.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.schedules import SCHEDULES, Discrete, Schedule, flow_matching, levels, snap, terminal_snr
-from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.types import Tensor
 
 MAX_TERMINAL_SNR = 0.01

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_ddpm import api, image_request, noise, presets, samplers
-from keras_ddpm.compiled import compiled, in_batches
+from keras_ddpm import api, noise, presets, samplers
+from keras_ddpm.backends.compiled import compiled, in_batches
+from keras_ddpm.checks import source_images
+from keras_ddpm.checks.sampling import check_asked, check_baked_w, check_request
 from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.data.pixels import to_float, to_uint8
-from keras_ddpm.sampling_request import check_asked, check_baked_w, check_request
 from keras_ddpm.schedules import snap
 from keras_ddpm.types import Denoiser, Tensor
 
@@ -50,7 +51,7 @@ def interpolate(
         >>> keras_ddpm.interpolate((3, 8), seed=5, n=6).shape
         (6, 28, 28)
     """
-    n = image_request.check_number("n", n, 2)
+    n = source_images.check_number("n", n, 2)
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
     label, w, ends = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     if label.shape not in ((), (2,)):
@@ -102,18 +103,18 @@ def vary(
         >>> keras_ddpm.vary(keras_ddpm.sample(7), 0.6, n=4).shape
         (4, 28, 28)
     """
-    n = image_request.check_number("n", n, 1)
+    n = source_images.check_number("n", n, 1)
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 <= level <= 1:
         raise ValueError(f"`level` must be in 0..1. Received: {level!r:.60}")
     settings, image_shape, num_classes = _checked(preset, None, sampler, steps)
-    x = image_request.check_image(image, image_shape, of="as the preset draws")
-    rows = image_request.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
+    x = source_images.check_image(image, image_shape, of="as the preset draws")
+    rows = source_images.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
     first = rows.pop("seed")
-    lead = image_request.lead_of(rows, {"image": (x, 3)})
-    seeds = image_request.seeds_of(first, lead, n)
-    images = image_request.spread(x, 3, lead, n)
+    lead = source_images.lead_of(rows, {"image": (x, 3)})
+    seeds = source_images.seeds_of(first, lead, n)
+    images = source_images.spread(x, 3, lead, n)
     if level > 0:
-        inputs = {name: image_request.spread(value, 0, lead, n) for name, value in rows.items()}
+        inputs = {name: source_images.spread(value, 0, lead, n) for name, value in rows.items()}
         inputs |= {"x": to_float(images), "key": noise.split_seed(seeds.reshape(-1))}
         images = in_batches(_variation(api.load(preset, sampler=sampler, steps=steps), float(level)), inputs, MAX_BATCH)
     shape = lead if n == 1 else (*lead, n)

@@ -19,13 +19,13 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import config, guidance, noise, samplers
+from keras_ddpm.backends.compiled import compiled, in_batches
+from keras_ddpm.checks.sampling import check_conditions
 from keras_ddpm.codec import Codec, codec_of, is_latent
-from keras_ddpm.compiled import compiled, in_batches
 from keras_ddpm.conditions import Condition, nulls
 from keras_ddpm.data.pixels import to_uint8
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.sampling_request import check_conditions
-from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
+from keras_ddpm.saving.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.types import Denoiser, Tensor
 
 MAX_BATCH = 256
@@ -201,7 +201,7 @@ class Generator(keras.Model):
             dict of NumPy arrays like those of a call.
 
         Raises:
-            ValueError: see `sampling_request.check_conditions`.
+            ValueError: see `checks.sampling.check_conditions`.
         """
         return self._batched(self.predict_on_batch, MAX_BATCH, digit, w, seed, progress=progress, **others)
 
@@ -215,7 +215,7 @@ class Generator(keras.Model):
             uint8 (N, H, W, C): `to_uint8` of what `sample` draws.
 
         Raises:
-            ValueError: see `sampling_request.check_conditions`.
+            ValueError: see `checks.sampling.check_conditions`.
         """
         return self._batched(self._compiled("images"), MAX_BATCH, digit, w, seed, progress=progress, **others)
 
@@ -231,7 +231,7 @@ class Generator(keras.Model):
             uint8 (H, W, C).
 
         Raises:
-            ValueError: see `sampling_request.check_conditions`.
+            ValueError: see `checks.sampling.check_conditions`.
         """
         alone = "image" if self.steps <= samplers.UNROLLED else "images"
         given = {name: [value] for name, value in others.items()}
@@ -249,7 +249,7 @@ class Generator(keras.Model):
             what is diffused: `decoded` makes images of latents.
 
         Raises:
-            ValueError: see `sampling_request.check_conditions`.
+            ValueError: see `checks.sampling.check_conditions`.
         """
         rows = max(1, min(MAX_BATCH, MAX_STATES // self.steps))
         return self._batched(self._compiled("path"), rows, digit, w, seed, progress=progress, **others)

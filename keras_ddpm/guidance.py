@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping
 import keras
 from keras import ops
 
+from keras_ddpm.backends.gradients import input_gradient
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.call import predict
-from keras_ddpm.serialization import register
+from keras_ddpm.saving.serialization import register
 from keras_ddpm.types import Denoiser, Tensor
 
 

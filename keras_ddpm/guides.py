@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_ddpm.config import choose
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 

@@ -19,8 +19,8 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from keras_ddpm import config as configuration
-from keras_ddpm.files import write_text
-from keras_ddpm.sampling_request import check_baked_w
+from keras_ddpm.checks.sampling import check_baked_w
+from keras_ddpm.saving.files import write_text
 
 if TYPE_CHECKING:
     from keras_ddpm.codec import Codec
@@ -117,7 +117,7 @@ def files(preset) -> list[pathlib.Path]:
 
 def fingerprint(preset) -> str:
     """SHA-256 of a preset's `files`, as they were before they were sealed."""
-    from keras_ddpm.weights import without_seal
+    from keras_ddpm.saving.weights import without_seal
 
     contents = [without_seal(path.read_bytes()) for path in files(preset)]
     return hashlib.sha256(b"".join(contents)).hexdigest()
@@ -188,7 +188,7 @@ def load_network(preset="mnist") -> "UNet":
         ValueError: for an unknown preset, or weights of another architecture.
     """
     from keras_ddpm.networks.build import build_network
-    from keras_ddpm.weights import read_weights
+    from keras_ddpm.saving.weights import read_weights
 
     network = build_network(*read_config(preset), dtype="float32")
     read_weights(network, weights_file(preset))
@@ -275,7 +275,7 @@ def make_codec(config: Any, image_shape, file: pathlib.Path | None) -> "Codec":
 
 def _autoencoder(section, image_shape, file):
     from keras_ddpm.networks.build import build_autoencoder
-    from keras_ddpm.weights import read_weights
+    from keras_ddpm.saving.weights import read_weights
 
     network = build_autoencoder(section, image_shape, dtype="float32")
     read_weights(network, file)

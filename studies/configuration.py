@@ -15,12 +15,12 @@ import shutil
 import numpy as np
 
 from keras_ddpm import data, presets, samplers
-from keras_ddpm.compiled import compiled
+from keras_ddpm.backends.compiled import compiled
 from keras_ddpm.data import pictures
 from keras_ddpm.evaluation import drawing
-from keras_ddpm.files import atomic
 from keras_ddpm.generator import Generator
 from keras_ddpm.noise import split_seed
+from keras_ddpm.saving.files import atomic
 from studies import arms, study, trainings
 
 Array = np.ndarray

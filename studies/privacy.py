@@ -22,7 +22,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from keras_ddpm import data, noise, presets, samplers
-from keras_ddpm.compiled import compiled, in_batches
+from keras_ddpm.backends.compiled import compiled, in_batches
 from keras_ddpm.data import pictures
 from keras_ddpm.evaluation.metrics.memorisation import closest_pairs, copied, search_among
 from keras_ddpm.generator import Generator

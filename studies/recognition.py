@@ -16,8 +16,8 @@ from keras_ddpm.evaluation import drawing
 from keras_ddpm.evaluation.measure import recognition_section
 from keras_ddpm.evaluation.page import plots
 from keras_ddpm.evaluation.probes.frames import Frames, forward_frames, reverse_frames
-from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
+from keras_ddpm.saving.files import write_text
 from studies import arms, study
 
 N, STEPS = 200, 100

@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 
 from benchmarks import machine
-from keras_ddpm import data, files, presets
+from keras_ddpm import data, presets
 from keras_ddpm.cli.run import run as run_command
 from keras_ddpm.config import SamplingConfig
 from keras_ddpm.data import pictures
@@ -27,6 +27,7 @@ from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.metrics import bind
 from keras_ddpm.evaluation.metrics.clip_scores import clip_scores
 from keras_ddpm.generator import Generator
+from keras_ddpm.saving import files
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 ROWS = "rows.json"

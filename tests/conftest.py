@@ -38,7 +38,7 @@ def small_preset(tmp_path_factory):
     import keras
 
     from keras_ddpm import config, presets
-    from keras_ddpm.weights import write_weights
+    from keras_ddpm.saving.weights import write_weights
 
     keras.utils.set_random_seed(0)
     small = config.Config(
@@ -59,7 +59,7 @@ def small_preset(tmp_path_factory):
 def attributes_preset(small_preset, tmp_path_factory):
     """The small preset, whose network is told thickness, slant and whether the digit smiles too."""
     from keras_ddpm import presets
-    from keras_ddpm.weights import write_weights
+    from keras_ddpm.saving.weights import write_weights
 
     folder = tmp_path_factory.mktemp("with_attributes")
     small, image_shape, num_classes = presets.read_config(small_preset)
@@ -76,7 +76,7 @@ def attributes_preset(small_preset, tmp_path_factory):
 def latent_preset(small_preset, tmp_path_factory):
     """The small preset in the 7 x 7 x 2 latents of an autoencoder, both of random weights."""
     from keras_ddpm import presets
-    from keras_ddpm.weights import write_weights
+    from keras_ddpm.saving.weights import write_weights
 
     folder = tmp_path_factory.mktemp("latent")
     small, image_shape, num_classes = presets.read_config(small_preset)

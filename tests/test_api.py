@@ -10,7 +10,7 @@ from conftest import randomise, replace_section
 
 import keras_ddpm
 from keras_ddpm import presets
-from keras_ddpm.weights import write_weights
+from keras_ddpm.saving.weights import write_weights
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.unet import UNet
 from keras_ddpm.presets import load_network, load_preset
-from keras_ddpm.weights import write_weights
+from keras_ddpm.saving.weights import write_weights
 
 pytestmark = pytest.mark.neutral
 N = 7

@@ -16,9 +16,9 @@ from keras_ddpm.codec import Identity, codec_of
 from keras_ddpm.data import to_uint8
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.autoencoder import Autoencoder
+from keras_ddpm.saving.weights import write_weights
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.validation import validation_set
-from keras_ddpm.weights import write_weights
 
 pytestmark = pytest.mark.neutral
 DIGITS, SEEDS = np.array([3, 7, 1]), np.array([5, 2**40, 6])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import keras_ddpm
 from keras_ddpm import rejection
-from keras_ddpm.sampling_request import MAX_SEED
+from keras_ddpm.checks.sampling import MAX_SEED
 
 SEEDS = st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True)
 

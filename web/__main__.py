@@ -18,11 +18,12 @@ from typing import Any
 
 import tyro
 
-from keras_ddpm import files, presets
+from keras_ddpm import presets
 from keras_ddpm.cli import interrupt
 from keras_ddpm.cli.run import run
 from keras_ddpm.runtimes import files as network_files
 from keras_ddpm.runtimes.steps import steps_of
+from keras_ddpm.saving import files
 
 SOURCE = pathlib.Path(__file__).parent
 PAGE = ("*.html", "*.css", "*.js", "*.svg")

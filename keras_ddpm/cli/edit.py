@@ -37,8 +37,9 @@ class Vary:
 
     def run(self) -> None:
         check_page(self.out, n=self.n, zoom=self.zoom)
-        from keras_ddpm import files, presets
+        from keras_ddpm import presets
         from keras_ddpm.data import pictures
+        from keras_ddpm.saving import files
 
         files.check_writable(self.out)
         channels = presets.read_config(self.preset)[1][-1]
@@ -89,7 +90,8 @@ class Interpolate:
         for name in ("digits", "seeds"):
             if len(getattr(self, name)) not in (1, 2):
                 raise ValueError(f"`{name}` must be one or two. Received: {len(getattr(self, name))}")
-        from keras_ddpm import files, presets
+        from keras_ddpm import presets
+        from keras_ddpm.saving import files
 
         files.check_writable(self.out)
         channels = presets.read_config(self.preset)[1][-1]

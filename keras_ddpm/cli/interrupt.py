@@ -12,8 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from keras_ddpm import files
 from keras_ddpm.cli import quiet
+from keras_ddpm.saving import files
 
 STATUS = 130  # 128 + SIGINT
 

@@ -9,7 +9,7 @@ class Presets:
 
     def run(self) -> None:
         from keras_ddpm import presets
-        from keras_ddpm.sampling_request import in_words, steps_in_words
+        from keras_ddpm.checks.sampling import in_words, steps_in_words
 
         for name in presets.names():
             config, image_shape, num_classes = presets.read_config(name)

@@ -42,9 +42,10 @@ class Restore:
 
     def run(self) -> None:
         check_page(self.out, n=self.n, zoom=self.zoom)
-        from keras_ddpm import files, presets
+        from keras_ddpm import presets
         from keras_ddpm.data import pictures
         from keras_ddpm.restoration.request import check_one
+        from keras_ddpm.saving import files
 
         files.check_writable(self.out)
         check_one(mask=self.mask, scale=self.scale)

@@ -58,13 +58,14 @@ class Sample:
 
     def run(self) -> None:
         self._check()
-        from keras_ddpm import files, presets
+        from keras_ddpm import presets
+        from keras_ddpm.saving import files
 
         files.check_writable(self.out)
         self._check_page(presets.read_config(self.preset)[1])
         from keras_ddpm import api
+        from keras_ddpm.checks.sampling import fresh_seeds
         from keras_ddpm.data import pictures
-        from keras_ddpm.sampling_request import fresh_seeds
 
         digit = np.repeat(self.digits, self.n)
         first = int(fresh_seeds(())) % 2**32 if self.seed is None else self.seed

@@ -10,9 +10,9 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from keras_ddpm import files
 from keras_ddpm.cli import interrupt
 from keras_ddpm.config import Config, Devices, from_json, recipe_from_json
+from keras_ddpm.saving import files
 from keras_ddpm.training.distribution import cluster
 
 DESCRIPTION = "Train a model. Each field of the configuration is an option, with the configuration's value as default."

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from keras_ddpm import files
-from keras_ddpm.files import check_writable as check_writable
+from keras_ddpm.saving import files
+from keras_ddpm.saving.files import check_writable as check_writable
 from keras_ddpm.types import Tensor
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_ddpm.checks.sampling import MAX_SEED, fresh_seeds, steps_in_words
 from keras_ddpm.data.pictures import grid, write_gif
 from keras_ddpm.demo.sources import Source
-from keras_ddpm.sampling_request import MAX_SEED, fresh_seeds, steps_in_words
 
 MAX_IMAGES = 16
 MAX_STEPS = 100

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import data
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.evaluation import provenance, totals
 from keras_ddpm.evaluation.arrays import DIGITS, check_images, check_labels
 from keras_ddpm.evaluation.drawing import Drawn, draw
@@ -24,7 +25,6 @@ from keras_ddpm.evaluation.metrics import Pair
 from keras_ddpm.evaluation.metrics.cas import STEPS
 from keras_ddpm.evaluation.report import Report
 from keras_ddpm.evaluation.sources import find_source
-from keras_ddpm.sampling_request import w_of_class
 
 Progress = Callable[[str, int, int], Any]
 

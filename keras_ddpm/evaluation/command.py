@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from keras_ddpm import files
+from keras_ddpm.saving import files
 
 
 @dataclasses.dataclass(frozen=True)

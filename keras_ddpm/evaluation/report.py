@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from keras_ddpm.evaluation import figures as names
-from keras_ddpm.files import write_text
+from keras_ddpm.saving.files import write_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import presets
+from keras_ddpm.checks.sampling import check_request, in_words, steps_in_words
 from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels, read_images
-from keras_ddpm.sampling_request import check_request, in_words, steps_in_words
 from keras_ddpm.shards.dataset import ShardedImages
 
 DEFAULT_N = 1_000

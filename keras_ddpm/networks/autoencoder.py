@@ -17,7 +17,7 @@ import keras
 from keras import layers, ops
 
 from keras_ddpm.networks.blocks import ResBlock
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 LOG_VARIANCE = (-30.0, 20.0)

@@ -9,7 +9,7 @@ arXiv 2105.05233).
 import keras
 from keras import layers, ops
 
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 

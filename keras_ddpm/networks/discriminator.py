@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from keras_ddpm.conditions import Label, Scalar
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 

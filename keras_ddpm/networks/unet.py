@@ -23,7 +23,7 @@ from keras import layers, ops
 from keras_ddpm.conditions import Condition, Label, from_values, to_values
 from keras_ddpm.networks.blocks import ResBlock, SelfAttention
 from keras_ddpm.networks.embeddings import EMBEDDINGS, TimeEmbedding
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.types import Tensor
 
 CONDITIONING = {"film": ("tc", ""), "bottleneck": ("", "tc"), "film_time": ("t", "c"), "film_label": ("c", "")}

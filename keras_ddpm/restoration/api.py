@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_ddpm import api, image_request, presets
+from keras_ddpm import api, presets
 from keras_ddpm import noise as noises
-from keras_ddpm.compiled import compiled, in_batches
+from keras_ddpm.backends.compiled import compiled, in_batches
+from keras_ddpm.checks import source_images
 from keras_ddpm.data.pixels import to_float, to_uint8
 from keras_ddpm.restoration import operators, projection, request
 
@@ -76,20 +77,20 @@ def restore(
     Reference: See `restoration.projection`.
     """
     request.check_one(mask=mask, scale=scale, operator=operator)
-    n, noise = image_request.check_number("n", n, 1), request.check_noise(noise)
+    n, noise = source_images.check_number("n", n, 1), request.check_noise(noise)
     settings, image_shape, num_classes = api.settings_of(preset)
     presets.check_pixels(settings, "Restoration works")
     usual = projection.usual_repeats(settings.sampling)
-    repeats = usual if repeats is None else image_request.check_number("repeats", repeats, 1)
+    repeats = usual if repeats is None else source_images.check_number("repeats", repeats, 1)
     kind, measured = _measurement(image, mask, scale, operator, image_shape)
-    rows = image_request.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
+    rows = source_images.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
     first = rows.pop("seed")
-    lead = image_request.lead_of(rows, measured)
-    seeds = image_request.seeds_of(first, lead, n)
+    lead = source_images.lead_of(rows, measured)
+    seeds = source_images.seeds_of(first, lead, n)
     rows["noise"] = np.float32(noise / 127.5)
     draw = graph(api.load(preset), kind, steps, repeats)
-    inputs = {name: image_request.spread(value, 0, lead, n) for name, value in rows.items()}
-    inputs |= {name: image_request.spread(value, axes, lead, n) for name, (value, axes) in measured.items()}
+    inputs = {name: source_images.spread(value, 0, lead, n) for name, value in rows.items()}
+    inputs |= {name: source_images.spread(value, axes, lead, n) for name, (value, axes) in measured.items()}
     images = in_batches(draw, inputs | {"key": noises.split_seed(seeds.reshape(-1))}, MAX_BATCH, progress=progress)
     H, W, C = image_shape
     shape = lead if n == 1 else (*lead, n)
@@ -101,14 +102,14 @@ def _measurement(image, mask, scale, operator, image_shape):
     """What makes the operator in the graph, and dict of its inputs: arrays, and how many axes one of them has."""
     H, W, C = image_shape
     if mask is not None:
-        y = image_request.check_image(image, image_shape, of="as the preset draws")
+        y = source_images.check_image(image, image_shape, of="as the preset draws")
         return operators.inpainting, {"y": (to_float(y), 3), "known": (request.check_mask(mask, image_shape), 3)}
     if scale is not None:
         scale = request.check_scale(scale, image_shape)
-        y = image_request.check_image(image, (H // scale, W // scale, C), of=f"1 / {scale} of the preset's {H} x {W}")
+        y = source_images.check_image(image, (H // scale, W // scale, C), of=f"1 / {scale} of the preset's {H} x {W}")
         return operators.super_resolution(scale), {"y": (to_float(y), 3)}
     shape = request.check_operator(operator, image_shape)
-    y = image_request.check_image(image, shape, of="as A of the operator returns it", floats=True)
+    y = source_images.check_image(image, shape, of="as A of the operator returns it", floats=True)
     y = to_float(y) if y.dtype == np.uint8 else y.astype("float32")
     return operators.Operator(*operator), {"y": (y, len(shape))}
 

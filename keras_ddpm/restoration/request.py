@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ddpm.image_request import in_words, lead_before
+from keras_ddpm.checks.source_images import in_words, lead_before
 
 
 def check_one(**measurements: Any) -> None:

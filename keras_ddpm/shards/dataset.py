@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.batch import Batch
 from keras_ddpm.shards.formats import FORMATS

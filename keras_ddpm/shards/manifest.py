@@ -7,7 +7,7 @@ depends on when, or in how many attempts, the shard was written.
 import json
 from typing import Any
 
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards.storage import Bucket, Folder
 
 NAME = "manifest.json"

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from keras_ddpm import files
+from keras_ddpm.saving import files
 
 PARTIAL = files.PARTIAL
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import keras_ddpm
 from keras_ddpm import data, presets, samplers
+from keras_ddpm.checks.sampling import MAX_SEED, w_of_class
 from keras_ddpm.config import choose
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.evaluation.arrays import Kind
-from keras_ddpm.sampling_request import MAX_SEED, w_of_class
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.formats import FORMATS
 from keras_ddpm.shards.storage import Bucket, Folder, open_folder

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.batch import Batch
 from keras_ddpm.shards.formats import FORMATS

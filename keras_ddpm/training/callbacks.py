@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_ddpm.checks.sampling import w_of_class
 from keras_ddpm.data import pictures, to_uint8
-from keras_ddpm.files import write_text
 from keras_ddpm.presets import WEIGHTS
-from keras_ddpm.sampling_request import w_of_class
-from keras_ddpm.weights import read_state, read_weights, write_weights
+from keras_ddpm.saving.files import write_text
+from keras_ddpm.saving.weights import read_state, read_weights, write_weights
 
 STATE = "state.weights.h5"
 DECISIONS = ("wait", "best", "best_epoch", "cooldown_counter")

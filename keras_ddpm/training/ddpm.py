@@ -18,7 +18,7 @@ from keras_ddpm.codec import Codec, codec_of
 from keras_ddpm.conditions import from_values, nulls, to_values
 from keras_ddpm.data.first_batch import check_first_batch
 from keras_ddpm.networks.call import predict
-from keras_ddpm.serialization import PACKAGE, deserialize, register, serialize
+from keras_ddpm.saving.serialization import PACKAGE, deserialize, register, serialize
 from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.times import CURRICULA, TIMES, uniform
 from keras_ddpm.types import Tensor

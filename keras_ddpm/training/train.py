@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_ddpm import files, presets
+from keras_ddpm import presets
 from keras_ddpm.config import Config, Devices, check_latent, choose, recipe_to_json
 from keras_ddpm.data import sources
 from keras_ddpm.diffusion import Diffusion
-from keras_ddpm.files import write_text
 from keras_ddpm.generator import Generator
 from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.networks.build import build_network
+from keras_ddpm.saving import files
+from keras_ddpm.saving.files import write_text
+from keras_ddpm.saving.weights import read_weights
 from keras_ddpm.training import speed
 from keras_ddpm.training.autoencoder import ReconstructionGrid
 from keras_ddpm.training.callbacks import STATE, drawing, epochs_done, for_run
@@ -24,7 +26,6 @@ from keras_ddpm.training.distribution.devices import CopyWeights, Placement, Tog
 from keras_ddpm.training.objectives import TUNING, make_model
 from keras_ddpm.training.progress import progress
 from keras_ddpm.training.validation import VALIDATION
-from keras_ddpm.weights import read_weights
 
 RECIPE = "recipe.json"
 

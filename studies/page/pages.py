@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 import tyro
 
-from keras_ddpm.files import write_text
+from keras_ddpm.saving.files import write_text
 from studies import (
     ablations,
     architecture,

@@ -94,7 +94,7 @@ def test_ctrl_c_is_one_line_and_status_130_even_while_c_computes(tmp_path):
     out, folder = tmp_path / "out", tmp_path / "folder"
     folder.mkdir()
     body = f"""
-from keras_ddpm import files
+from keras_ddpm.saving import files
 with files.atomic({str(folder / "a")!r}) as partial, files.partial_folder({str(folder)!r}) as other:
     partial.write_text("half")
     print("busy", flush=True)

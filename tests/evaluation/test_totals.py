@@ -12,7 +12,7 @@ from keras_ddpm.evaluation.judges.classifier import load_classifier
 from keras_ddpm.evaluation.metrics.accuracy import accuracy, confusion
 from keras_ddpm.evaluation.metrics.frechet import frechet_distance
 from keras_ddpm.evaluation.metrics.pixels import pixels
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.batch import Batch
 from keras_ddpm.shards.formats import FORMATS

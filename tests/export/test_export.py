@@ -20,7 +20,7 @@ from export import metadata as export_metadata
 from export.warmup import RECORDS
 from keras_ddpm import noise, presets
 from keras_ddpm.data import to_uint8
-from keras_ddpm.weights import write_weights
+from keras_ddpm.saving.weights import write_weights
 from serving.local_server.servable import Servable
 
 ROOT = Path(__file__).parents[2]

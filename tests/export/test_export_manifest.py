@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from export import manifest
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 
 ROOT = Path(__file__).parents[2]
 

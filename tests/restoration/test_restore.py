@@ -113,7 +113,7 @@ def test_a_coloured_picture_keeps_its_grey_one(tmp_path):
     from conftest import randomise
 
     from keras_ddpm import config, presets
-    from keras_ddpm.weights import write_weights
+    from keras_ddpm.saving.weights import write_weights
 
     small = config.Config(
         name="colour",

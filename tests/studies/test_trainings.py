@@ -7,7 +7,7 @@ import pytest
 
 from keras_ddpm import presets
 from keras_ddpm.config import Config, TrainingConfig
-from keras_ddpm.files import write_text
+from keras_ddpm.saving.files import write_text
 from studies import architecture, arms, few_images, latent, study, training_ideas, trainings
 
 FEW = np.zeros((10, 28, 28, 1), "uint8"), np.arange(10)

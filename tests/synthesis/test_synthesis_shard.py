@@ -9,7 +9,7 @@ import pytest
 from fake_drawing import contents, draw
 from test_synthesis_plan import make
 
-from keras_ddpm.files import sha256
+from keras_ddpm.saving.files import sha256
 from keras_ddpm.shards import manifest
 from keras_ddpm.shards.formats import FORMATS
 from keras_ddpm.shards.storage import Folder

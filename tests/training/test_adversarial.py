@@ -8,8 +8,8 @@ from keras import ops
 from test_ddpm import DIFFUSION, JAX, fit, new_network, toy_data
 
 from keras_ddpm import config, samplers
+from keras_ddpm.backends.gradients import input_gradient
 from keras_ddpm.conditions import Scalar
-from keras_ddpm.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
 from keras_ddpm.networks.unet import UNet
 from keras_ddpm.training.losses.adversarial import AdversarialTuning

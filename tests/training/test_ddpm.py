@@ -13,11 +13,11 @@ from keras_ddpm.conditions import Label
 from keras_ddpm.data import Batches
 from keras_ddpm.diffusion import Diffusion
 from keras_ddpm.networks.unet import UNet
+from keras_ddpm.saving.weights import write_weights
 from keras_ddpm.training import callbacks
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.times import TIMES
 from keras_ddpm.training.validation import FreshValidation, validation_set
-from keras_ddpm.weights import write_weights
 
 pytestmark = pytest.mark.neutral
 JAX = keras.backend.backend() == "jax"  # there, what is not compiled is very slow

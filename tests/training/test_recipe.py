@@ -9,8 +9,8 @@ from conftest import replace_section
 import keras_ddpm
 from keras_ddpm import config, presets
 from keras_ddpm.networks.build import build_network
+from keras_ddpm.saving.weights import write_weights
 from keras_ddpm.training import callbacks
-from keras_ddpm.weights import write_weights
 
 STUDENT = config.SamplingConfig(
     sampler="consistency", steps=1, w=1.0, guidance="none", guidance_interval=None, trained_steps=(1, 2, 4)

@@ -15,7 +15,7 @@ from keras_ddpm import config, presets
 from keras_ddpm.cli.train import from_file
 from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.networks.build import build_autoencoder, build_network
-from keras_ddpm.weights import write_weights
+from keras_ddpm.saving.weights import write_weights
 
 pytestmark = pytest.mark.neutral
 TRAINING = config.TrainingConfig(

@@ -20,7 +20,7 @@ from scipy import special
 
 from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images
 from keras_ddpm.evaluation.judges import folder as judge_folder
-from keras_ddpm.weights import read_weights
+from keras_ddpm.saving.weights import read_weights
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 Classifier = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]

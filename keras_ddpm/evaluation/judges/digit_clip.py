@@ -29,7 +29,7 @@ from keras import ops
 
 from keras_ddpm.evaluation.judges import clip_towers
 from keras_ddpm.evaluation.judges.clip_captions import NOISE_CAPTION, SMALL_VOCABULARY, captions, token_ids
-from keras_ddpm.files import atomic, write_text
+from keras_ddpm.saving.files import atomic, write_text
 from keras_ddpm.types import Tensor
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"

@@ -11,10 +11,10 @@ import os
 import pathlib
 from typing import Any
 
-from keras_ddpm import files
 from keras_ddpm.data import Dataset
 from keras_ddpm.evaluation.arrays import Kind
-from keras_ddpm.weights import write_weights
+from keras_ddpm.saving import files
+from keras_ddpm.saving.weights import write_weights
 
 WEIGHTS, NOTES = "classifier.weights.h5", "classifier.json"
 NEEDED = {

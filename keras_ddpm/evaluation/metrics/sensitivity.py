@@ -21,7 +21,7 @@ from keras_ddpm.data import load
 from keras_ddpm.evaluation.corruptions.broken_generators import FROM_ANY, FROM_TRAINING
 from keras_ddpm.evaluation.metrics import Metric, Pair, bind
 from keras_ddpm.evaluation.metrics.cas import classification_accuracy_score
-from keras_ddpm.files import write_text
+from keras_ddpm.saving.files import write_text
 
 DEVIATIONS = 5.0
 BEGIN, END = "<!-- sensitivity: begin -->", "<!-- sensitivity: end -->"

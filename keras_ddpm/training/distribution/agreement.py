@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ddpm import files, presets
+from keras_ddpm import presets
 from keras_ddpm.config import Config
+from keras_ddpm.saving import files
 
 
 def terms(config: Config, source: Any, *, start: Any, codec: Any, resume: bool, devices: int) -> dict:

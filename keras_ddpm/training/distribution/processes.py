@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_ddpm import files
 from keras_ddpm.config import Devices
+from keras_ddpm.saving import files
 from keras_ddpm.training.distribution.last_words import LastWords
 
 CONNECT = 300  # seconds within which all processes must have started

@@ -27,9 +27,9 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm import samplers
-from keras_ddpm.gradients import input_gradient
+from keras_ddpm.backends.gradients import input_gradient
 from keras_ddpm.networks.discriminator import Discriminator
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.training.ddpm import DDPM, as_dict
 from keras_ddpm.training.losses.consistency import denoised, pseudo_huber
 from keras_ddpm.types import Tensor

@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddpm.networks.call import predict
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.types import Tensor
 

@@ -25,7 +25,7 @@ import keras
 from keras import ops
 
 from keras_ddpm import noise, samplers
-from keras_ddpm.serialization import PACKAGE, deserialize, serialize
+from keras_ddpm.saving.serialization import PACKAGE, deserialize, serialize
 from keras_ddpm.training.ddpm import DDPM, as_dict
 from keras_ddpm.training.losses.consistency import denoised
 from keras_ddpm.types import Tensor

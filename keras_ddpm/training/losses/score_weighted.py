@@ -21,7 +21,7 @@ import keras
 from keras import ops
 
 from keras_ddpm import samplers
-from keras_ddpm.serialization import PACKAGE
+from keras_ddpm.saving.serialization import PACKAGE
 from keras_ddpm.training.ddpm import DDPM, as_dict
 from keras_ddpm.training.losses.consistency import estimate
 from keras_ddpm.types import Tensor

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from keras_ddpm import files
+from keras_ddpm.saving import files
 
 SEAL = b"keras_ddpm sha256"  # then the digest
 

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_ddpm.weights import read_weights, write_weights
+from keras_ddpm.saving.weights import read_weights, write_weights
 
 pytestmark = pytest.mark.neutral
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def new_model(width=8, value=1.0):
@@ -136,7 +136,7 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(tmp_path):
     """A limit on the size of files stands for the full disk: HDF5 meets both in the same way."""
     code = f"""
 import pathlib, resource, sys
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/saving")
 from test_weights import new_model, write_weights
 path = pathlib.Path({str(tmp_path / "a.weights.h5")!r})
 write_weights(new_model(), path)

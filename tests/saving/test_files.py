@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from keras_ddpm import files
+from keras_ddpm.saving import files
 
 pytestmark = pytest.mark.neutral
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def names(folder):
@@ -71,7 +71,7 @@ def test_a_partial_folder_is_renamed_or_removed(tmp_path):
 def test_a_program_about_to_exit_removes_what_it_was_writing(tmp_path):
     code = f"""
 import os, pathlib
-from keras_ddpm import files
+from keras_ddpm.saving import files
 with files.atomic({str(tmp_path / "a")!r}) as partial, files.partial_folder({str(tmp_path)!r}) as folder:
     partial.touch()
     (folder / "file").touch()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_ddpm.checks.sampling import MAX_SEED, check_baked_w, check_conditions, fresh_seeds
 from keras_ddpm.conditions import Label
-from keras_ddpm.sampling_request import MAX_SEED, check_baked_w, check_conditions, fresh_seeds
 
 
 def check_image(image: Any, shape: tuple[int, ...], *, of: str, floats: bool = False) -> np.ndarray:
@@ -58,7 +58,7 @@ def check_label(digit: Any, w: Any, seed: Any, *, sampling: Any, num_classes: in
     """A digit, w and seed. A digit that is None is unknown: the network is told the null, and there is no guidance.
 
     Args:
-        digit, w, seed: See `sampling_request.check_conditions`.
+        digit, w, seed: See `checks.sampling.check_conditions`.
         sampling: The preset's `SamplingConfig`.
         num_classes: Number of classes.
 

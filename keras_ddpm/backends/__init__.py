@@ -1,0 +1,1 @@
+"""What TensorFlow and JAX do differently: a compiled graph of a function, and the gradient of one."""
