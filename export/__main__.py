@@ -17,6 +17,7 @@ from typing import Literal
 
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.cli import interrupt
 from keras_ddpm.cli.run import run
 
@@ -30,7 +31,7 @@ class Export:
 
     format: Literal["savedmodel", "litert", "onnx", "openvino"] = "savedmodel"
     """savedmodel for servers; the others for one runtime without TensorFlow, see docs/runtimes.md."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset, or a folder written by train.py."""
     out: pathlib.Path | None = None
     """Folder of the model; the version becomes a folder in it. Default: models/ddpm. For the other formats, a folder

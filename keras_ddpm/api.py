@@ -17,7 +17,7 @@ def sample(
     seed: Any = None,
     sampler=None,
     steps=None,
-    preset="mnist",
+    preset=presets.DEFAULT,
     runtime: str | None = None,
     guide: str | None = None,
     guide_scale: float | None = None,

@@ -30,7 +30,7 @@ MAX_BATCH = 256
 
 
 def interpolate(
-    digit: Any, seed: Any, *, n: int = 8, w: Any = None, sampler=None, steps=None, preset="mnist"
+    digit: Any, seed: Any, *, n: int = 8, w: Any = None, sampler=None, steps=None, preset=presets.DEFAULT
 ) -> np.ndarray:
     """Draw the pictures from one (digit, seed) to another.
 
@@ -76,7 +76,7 @@ def vary(
     n: int = 1,
     sampler=None,
     steps=None,
-    preset="mnist",
+    preset=presets.DEFAULT,
     return_seeds: bool = False,
 ) -> Any:
     """Draw variations of an image: noise it to a level, and come back.
@@ -129,7 +129,7 @@ def film(
     seed: Any = None,
     sampler=None,
     steps=None,
-    preset="mnist",
+    preset=presets.DEFAULT,
     progress=None,
     **attributes: Any,
 ) -> np.ndarray:

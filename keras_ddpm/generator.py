@@ -121,7 +121,7 @@ class Generator(keras.Model):
         )
 
     @classmethod
-    def from_preset(cls, preset: str = "mnist", **sampling) -> "Generator":
+    def from_preset(cls, preset: str, **sampling) -> "Generator":
         """A preset's generator; see `presets.load_preset`."""
         from keras_ddpm.presets import load_preset
 

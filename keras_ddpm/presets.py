@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from keras_ddpm.networks.unet import UNet
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
+DEFAULT = "mnist"
+"""The preset that is drawn with where none is named."""
 WEIGHTS, CODEC = "network.weights.h5", "codec.weights.h5"
 PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
@@ -148,7 +150,7 @@ def _read(preset):
     return configuration.from_json(text), json.loads(text)
 
 
-def load_preset(preset="mnist", **sampling) -> "Generator":
+def load_preset(preset=DEFAULT, **sampling) -> "Generator":
     """A `Generator` with a preset's weights.
 
     Args:
@@ -175,7 +177,7 @@ def load_preset(preset="mnist", **sampling) -> "Generator":
     return Generator.from_names(load_network(preset), diffusion, config.sampling, codec=load_codec(preset))
 
 
-def load_network(preset="mnist") -> "UNet":
+def load_network(preset=DEFAULT) -> "UNet":
     """A preset's network, with its weights, in float32 whatever the training's precision.
 
     Args:
@@ -224,7 +226,7 @@ def load_weak(sampling: Any, network: Any, diffusion: Any) -> "UNet":
     return weak
 
 
-def load_codec(preset="mnist") -> "Codec":
+def load_codec(preset=DEFAULT) -> "Codec":
     """What is between a preset's images and what it diffuses: the identity, or its autoencoder with its weights.
 
     Raises:

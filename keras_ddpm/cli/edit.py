@@ -5,6 +5,7 @@ import pathlib
 
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.cli.restore import check_page, report, write_row
 
 
@@ -28,7 +29,7 @@ class Vary:
     """See `sample`. Default: the preset's."""
     steps: int | None = None
     """Steps from noise to a picture, of which those below the level are taken. Default: the preset's."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     out: pathlib.Path = pathlib.Path("varied.png")
     """A .png."""
@@ -37,7 +38,6 @@ class Vary:
 
     def run(self) -> None:
         check_page(self.out, n=self.n, zoom=self.zoom)
-        from keras_ddpm import presets
         from keras_ddpm.data import pictures
         from keras_ddpm.saving import files
 
@@ -78,7 +78,7 @@ class Interpolate:
     """See `sample`. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler. Default: the preset's."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     out: pathlib.Path = pathlib.Path("between.png")
     """A .png."""
@@ -90,7 +90,6 @@ class Interpolate:
         for name in ("digits", "seeds"):
             if len(getattr(self, name)) not in (1, 2):
                 raise ValueError(f"`{name}` must be one or two. Received: {len(getattr(self, name))}")
-        from keras_ddpm import presets
         from keras_ddpm.saving import files
 
         files.check_writable(self.out)

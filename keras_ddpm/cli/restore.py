@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 import tyro
 
+from keras_ddpm import presets
+
 MAX_IMAGES = 1_000
 
 
@@ -33,7 +35,7 @@ class Restore:
     """Noise levels to visit. Default: 10."""
     repeats: int | None = None
     """How often to visit each. Default: 4, or 1 for a model of few steps."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     out: pathlib.Path = pathlib.Path("restored.png")
     """A .png."""
@@ -42,7 +44,6 @@ class Restore:
 
     def run(self) -> None:
         check_page(self.out, n=self.n, zoom=self.zoom)
-        from keras_ddpm import presets
         from keras_ddpm.data import pictures
         from keras_ddpm.restoration.request import check_one
         from keras_ddpm.saving import files

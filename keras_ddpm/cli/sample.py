@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.cli import quiet
 from keras_ddpm.config import RESERVED
 
@@ -39,7 +40,7 @@ class Sample:
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
     attributes: dict[str, float] = dataclasses.field(default_factory=dict)
     """What else a preset knows, name and number: --attributes thickness 0.8 slant -0.3. Default: left to the model."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
     """What calls the network. auto: the fastest that is installed and that the preset has a file for, else keras."""
@@ -58,7 +59,6 @@ class Sample:
 
     def run(self) -> None:
         self._check()
-        from keras_ddpm import presets
         from keras_ddpm.saving import files
 
         files.check_writable(self.out)

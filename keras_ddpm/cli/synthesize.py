@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.cli import interrupt
 
 
@@ -19,7 +20,7 @@ class Synthesize:
     """Images to draw. Filters remove some."""
     out: str
     """A new or empty folder, or one of this data set; or a bucket: gs://, s3:// (pip install 'apache-beam[gcp]')."""
-    preset: str = "mnist"
+    preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     format: Literal["tfrecord", "parquet", "png", "npz"] = "tfrecord"
     """tfrecord: for tfds.builder_from_directory. parquet: for `datasets` and pandas. png: zipped, label/seed.png."""

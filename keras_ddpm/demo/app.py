@@ -14,6 +14,7 @@ import gradio as gr
 
 from keras_ddpm.demo import actions, sliders
 from keras_ddpm.demo.sources import Source
+from keras_ddpm.presets import DEFAULT
 
 WAITING = 64  # visitors in the queue; the next one is asked to come again
 TITLE = "Draw digits"
@@ -83,7 +84,7 @@ def _draw_tab(source):
 def _film_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
-            preset, digit = _preset(source, "mnist"), _digit(source)
+            preset, digit = _preset(source, DEFAULT), _digit(source)
             beside = sliders.Sliders(source, preset)
             w, seed, steps = _w(), _seed(), _steps()
             button = gr.Button("Show the film", variant="primary")
@@ -97,7 +98,7 @@ def _restore_tab(source):
     with gr.Row():
         with gr.Column(scale=2):
             gr.Markdown("Draw a digit, paint over a part of it, and have it restored.")
-            preset, digit, seed = _preset(source, "mnist"), _digit(source), _seed()
+            preset, digit, seed = _preset(source, DEFAULT), _digit(source), _seed()
             begin = gr.Button("Draw a digit")
             painter = gr.ImageEditor(
                 label="Paint over it",

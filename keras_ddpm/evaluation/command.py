@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from keras_ddpm import presets
 from keras_ddpm.saving import files
 
 
@@ -70,7 +71,7 @@ class Evaluate:
             raise ValueError("--w, --sampler and --steps do nothing to --images, which are given")
         if self.images and not (pathlib.Path(self.images).is_file() or is_data_set(self.images)):
             raise FileNotFoundError(f"There is no file {self.images!r}, and no data set in shards")
-        return sources[0] if sources else "mnist"
+        return sources[0] if sources else presets.DEFAULT
 
 
 @dataclasses.dataclass(frozen=True)

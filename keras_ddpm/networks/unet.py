@@ -219,7 +219,7 @@ class UNet(keras.Model):
         self.build()
 
     @classmethod
-    def from_preset(cls, preset: str = "mnist") -> "UNet":
+    def from_preset(cls, preset: str) -> "UNet":
         """The network of a preset, with its weights.
 
         Args:

@@ -29,7 +29,7 @@ def restore(
     noise: float = 0.0,
     steps: int | None = None,
     repeats: int | None = None,
-    preset="mnist",
+    preset=presets.DEFAULT,
     progress=None,
     return_seeds: bool = False,
 ) -> Any:

@@ -27,7 +27,7 @@ def synthesize(
     n: int,
     out: str | pathlib.Path,
     *,
-    preset: Any = "mnist",
+    preset: Any = presets.DEFAULT,
     format: str = "tfrecord",
     shard_size: int = 10_000,
     proportions: Sequence[float] | None = None,

@@ -14,6 +14,7 @@ import numpy as np
 import tyro
 
 import keras_ddpm
+from keras_ddpm.presets import DEFAULT
 
 from ..client import Client
 
@@ -26,11 +27,11 @@ SEEDS = tuple(range(100, 110))
 class Arguments:
     address: tyro.conf.Positional[str]
     """host:port of gRPC, or http://host:port of REST."""
-    preset: str = "mnist"
+    preset: str = DEFAULT
     """What the model was exported from."""
 
 
-def compare(client: Client, *, preset: str = "mnist") -> tuple[int, int]:
+def compare(client: Client, *, preset: str = DEFAULT) -> tuple[int, int]:
     """Draw ten digits at the server, together and one alone, and the same ten here.
 
     Args:
