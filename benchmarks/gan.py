@@ -1,6 +1,6 @@
 """A conditional GAN of the student's size, trained against the same discriminator: what diffusion has to compete with.
 
-    python -m benchmarks.gan --epochs 60 --out runs/gan
+    python -m benchmarks.gan --out runs/gan
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student
@@ -39,8 +39,8 @@ from keras_ddpm.training.validation import validation_set
 class Arguments:
     out: pathlib.Path = pathlib.Path("runs/gan")
     """Folder of the run, and for pictures."""
-    epochs: int = 86
-    """Epochs to train for, those in `out` included; the default takes as long as the student's three stages."""
+    epochs: int = 60
+    """Epochs to train for, those in `out` included; the default are those of the student's three stages."""
     resume: bool = False
     """Continue the run in `out`; one that is finished is measured again."""
     student: str = "mnist_fast"
@@ -107,7 +107,7 @@ def main() -> None:
 
     classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
     reference = held.first(arguments.n)
-    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {arguments.epochs} epochs")
+    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {epochs_done(arguments.out)} epochs")
     heads = " | ".join(quality.FIGURES)
     print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
     given = {"reference": reference[:2], "classifier": classifier}
