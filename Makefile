@@ -57,12 +57,12 @@ format: setup
 	$(BIN)/ruff format .
 
 benchmark: setup  ## speed and memory on this machine
-	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training.speed
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m export --out models/ddpm --if-changed
-	$(BIN)/python -m benchmarks.serving --model-base-path models/ddpm
-	$(BIN)/python -m benchmarks.goodput --model-base-path models/ddpm
+	$(BIN)/python -m benchmarks.serving.latency --model-base-path models/ddpm
+	$(BIN)/python -m benchmarks.serving.goodput --model-base-path models/ddpm
 
 attack: setup  ## what the local server survives: about ten minutes
 	$(BIN)/python -m export --out models/ddpm --if-changed

@@ -7,8 +7,8 @@ epochs of that network take on a CPU. It has self-attention at 7 x 7 pixels, two
 and two blocks a level. An epoch without attention takes about 0.86 times as long, one with twice the blocks 1.65 times,
 one with 1.5 times the channels 1.67 times, so these arms have seven, four and four: the larger ones have about a tenth
 more compute. These ratios are from 76 train steps each in float32, the networks taking turns, on two busy cores;
-`python -m benchmarks.training --configs diffusion without_attention deeper wider --precisions float32`, which measures
-one after the other, gave 0.80, 1.64 and 1.72 for `fit` there. Distorting the images takes 1 % of a step.
+`python -m benchmarks.training.speed --configs diffusion without_attention deeper wider --precisions float32`, which
+measures one after the other, gave 0.80, 1.64 and 1.72 for `fit` there. Distorting the images takes 1 % of a step.
 
 All draw by the default model's sampler, whose estimate of x_0 is cut to [-1, 1]. The network with attention also draws
 with an estimate that is not cut, and with dynamic thresholding, which both matter most if guidance is strong: also with

@@ -4,7 +4,7 @@ python -m studies.training_ideas [--quick]
 
 Every arm trains the network of `mnist_fast`'s first stage on a third of MNIST, three times, for about as long as six
 epochs of plain training take on a CPU: an epoch with the perceptual loss costs about 1.5 of them, one with a
-discriminator about 2 (`python -m benchmarks.training --configs diffusion perceptual diffusion_gan --precisions
+discriminator about 2 (`python -m benchmarks.training.speed --configs diffusion perceptual diffusion_gan --precisions
 float32`), so these arms have fewer. The perceptual loss tunes a model that was trained plainly for half of the time.
 All draw by the default model's sampler: with its own w and without guidance, and in 5 steps, where an estimate that is
 no mean could be an advantage.

@@ -20,8 +20,8 @@ import time
 
 import numpy as np
 
-from benchmarks import local_server
 from benchmarks.attacks.wires import FINE, ROUNDED, GrpcWire, RestWire
+from benchmarks.serving import local_server
 from export import versions
 from serving.local_server.servable import Servable
 

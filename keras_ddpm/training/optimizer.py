@@ -79,7 +79,7 @@ def use_xla(jit: str) -> bool:
     """Whether to compile with XLA: "on", "off", or "auto": wherever there is a GPU, and always under JAX.
 
     On a CPU TensorFlow's oneDNN kernels in bfloat16 were faster than XLA for the shapes measured
-    (`benchmarks/training.py`).
+    (`benchmarks/training/speed.py`).
     """
     if jit != "auto":
         return jit == "on"

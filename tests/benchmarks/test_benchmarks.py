@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from conftest import replace_section
 
-from benchmarks import capacity, evaluation, machine, quality, restoration, synthesis, time_to_quality, training
+from benchmarks import evaluation, machine, quality, restoration, synthesis
+from benchmarks.serving import capacity
+from benchmarks.training import speed, time_to_quality
 from keras_ddpm import data
 from keras_ddpm.evaluation.provenance import processor
 from keras_ddpm.shards.dataset import ShardedImages
@@ -93,11 +95,11 @@ def test_sampling_is_measured_for_each_batch_size(small_preset):
 @pytest.mark.slow
 def test_training_is_measured_as_a_bare_step_and_in_fit():
     model, batches = (
-        training.build(training.CONFIGS["report"], precision="float32", xla=False),
-        training.batches(8, 4),
+        speed.build(speed.CONFIGS["report"], precision="float32", xla=False),
+        speed.batches(8, 4),
     )
     before = model.network.get_weights()[0].copy()
-    fit, bare = training.seconds_of_fit(model, batches), training.seconds_of_step(model, batches, xla=False)
+    fit, bare = speed.seconds_of_fit(model, batches), speed.seconds_of_step(model, batches, xla=False)
     assert fit > 0 and bare > 0
     assert int(model.optimizer.iterations) == 16 and not np.array_equal(before, model.network.get_weights()[0])
 

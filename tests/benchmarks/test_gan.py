@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import randomise, replace_section
 
-from benchmarks import gan
+from benchmarks.training import gan
 from configs import mnist_fast
 from keras_ddpm import presets
 from keras_ddpm.diffusion import Diffusion

@@ -1,8 +1,8 @@
 """Training throughput: the bare train step and `fit`, with and without XLA, in float32 and bfloat16.
 
-python -m benchmarks.training
-python -m benchmarks.training --configs diffusion consistency mnist_fast    # the stages of configs/mnist_fast.py
-python -m benchmarks.training --parts 1 2 --xla off                         # a batch in parts, as train.py --parts
+python -m benchmarks.training.speed
+python -m benchmarks.training.speed --configs diffusion consistency mnist_fast  # the stages of configs/mnist_fast.py
+python -m benchmarks.training.speed --parts 1 2 --xla off                       # a batch in parts, as train.py --parts
 
 `fit` adds the data queue, the metrics and the callbacks to the bare step, which gets one batch again and again.
 """

@@ -1,6 +1,6 @@
 """A conditional GAN of the student's size, trained against the same discriminator: what diffusion has to compete with.
 
-    python -m benchmarks.gan --out runs/gan
+    python -m benchmarks.training.gan --out runs/gan
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student

@@ -1,6 +1,6 @@
 """The same job by diffusers: images/s of training and of sampling, ours beside theirs, in one run.
 
-    python -m benchmarks.peers                     # needs: pip install "keras-ddpm[peers]"
+    python -m benchmarks.training.peers                     # needs: pip install "keras-ddpm[peers]"
 
 Theirs is a `UNet2DModel` with the residual blocks, attention at 7 x 7 and class embedding that it offers, at the width
 whose number of weights is nearest to ours. It trains with AdamW on eps, the library's usual objective, and samples with

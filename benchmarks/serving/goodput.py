@@ -1,7 +1,7 @@
 """Goodput of the local server: pictures that arrive before their deadlines, against the load that is offered.
 
     python -m export --out models/ddpm
-    python -m benchmarks.goodput --model-base-path models/ddpm --out goodput.png
+    python -m benchmarks.serving.goodput --model-base-path models/ddpm --out goodput.png
 
 Requests of one image come at random times (a Poisson process), whether or not the server keeps up, each with a
 deadline of 1 to 4 s. A server that collapses under overload works on requests that are dead already; one that does not
@@ -25,7 +25,8 @@ import tensorflow as tf
 import tyro
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from benchmarks import local_server, machine
+from benchmarks import machine
+from benchmarks.serving import local_server
 from serving.client import Client
 from serving.client.bench import measure
 

@@ -1,6 +1,6 @@
 """From random weights to good digits: minutes of training until a judge is content, and the way there.
 
-    python -m benchmarks.time_to_quality --parts 2
+    python -m benchmarks.training.time_to_quality --parts 2
 
 Trains configurations one after the other, and judges the last one's averaged weights after each epoch, from `first`
 on. The minutes are those of `keras_ddpm.train` with all that it writes, from reading the data on; imports and judging

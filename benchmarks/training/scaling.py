@@ -1,6 +1,6 @@
 """When the network between devices is the limit of data-parallel training: a calculation, nothing is timed.
 
-KERAS_BACKEND=jax python -m benchmarks.scaling
+KERAS_BACKEND=jax python -m benchmarks.training.scaling
 
 Each step all devices sum their gradients, float32, one for each of P weights. In a ring of N devices each one sends and
 receives 2 (N - 1) / N of them, so at most

@@ -1,7 +1,7 @@
 """Serving: latency and throughput of the local server, beside a plain loop over `keras_ddpm.sample`.
 
     python -m export --out models/ddpm
-    python -m benchmarks.serving --model-base-path models/ddpm
+    python -m benchmarks.serving.latency --model-base-path models/ddpm
 
 The local server is not TensorFlow Serving; these are its figures.
 """
@@ -18,7 +18,8 @@ import numpy as np
 import tyro
 
 import keras_ddpm
-from benchmarks import local_server, machine
+from benchmarks import machine
+from benchmarks.serving import local_server
 from export import versions
 from serving.client import Client
 from serving.client.bench import Result, measure

@@ -1,7 +1,7 @@
 """How many replicas a load needs: the rate of one exported model on this machine, and what follows from it.
 
     python -m export --preset mnist_fast --out models/fast
-    python -m benchmarks.capacity --model-base-path models/fast --wanted 10000
+    python -m benchmarks.serving.capacity --model-base-path models/fast --wanted 10000
 
 Measured: batches of every size that the export allows, run in TensorFlow's C++ runtime by as many threads as there are
 cores, each of which waits for its own batch. TensorFlow Serving runs the same graph in the same runtime; its own share

@@ -1,0 +1,1 @@
+"""The local server, timed: one picture and many, deadlines, and how many replicas a load needs."""

@@ -1,0 +1,1 @@
+"""Training, timed: images/s, minutes to quality, several devices, and beside diffusers and a GAN."""
