@@ -20,9 +20,7 @@ WS = (1.5, 2.0, 3.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(study.Options):
-    preset: str = study.THIN
-    """The model that is guided: name of a shipped preset, or a run's folder."""
+class Options(study.ThinOptions):
     weak: str = "runs/studies/ideas_plain_seed0"
     """The weaker network: a run's folder."""
 

@@ -40,6 +40,7 @@ from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.judges.train_judge import train_judge
 from keras_ddpm.evaluation.metrics import bind
 from studies import study, trainings
+from studies.study import Options, ThinOptions
 
 N, STEPS, CANDIDATES = 1000, 5, 10
 SCALES = (1.0, 10.0, 30.0, 100.0)
@@ -64,12 +65,6 @@ TRAINING = TrainingConfig(
 )
 TUNED_IMAGES, HELD_OUT = 6_400, 1_000  # 50 steps
 ARCH, SEED, EPOCHS = "wide5x5", 1, 4  # of the judge
-
-
-@dataclasses.dataclass(frozen=True)
-class Options(study.Options):
-    preset: str = study.THIN
-    """The model to guide and to tune: a run of the first stage of configs/mnist_fast.py, or any of MNIST."""
 
 
 class Judge(study.Judge):
@@ -225,4 +220,4 @@ def described(
 
 
 if __name__ == "__main__":
-    study.main(run, __doc__, Options)
+    study.main(run, __doc__, ThinOptions)

@@ -7,7 +7,6 @@ interval calls the network on two images, a step outside it on one: both are cou
 and no other sampler is given them.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,12 +24,6 @@ DDPM_ALONE = 1000
 """From this number of steps on, nothing but DDPM draws."""
 SAMPLERS = {name: sampler for name, sampler in samplers.SAMPLERS.items() if name != "consistency"}
 """Those that solve the diffusion; `consistency` is for networks that were tuned to draw in a few calls."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Options(study.Options):
-    preset: str = study.THIN
-    """The model that draws: name of a shipped preset, or a run's folder."""
 
 
 def run(options: study.Options) -> None:
@@ -86,4 +79,4 @@ def calls(generator: Generator, w: float, interval: tuple[float, float] | None, 
 
 
 if __name__ == "__main__":
-    study.main(run, __doc__, Options)
+    study.main(run, __doc__, study.ThinOptions)

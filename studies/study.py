@@ -101,6 +101,12 @@ class Options:
         return range(1 if self.quick else SEEDS)
 
 
+@dataclasses.dataclass(frozen=True)
+class ThinOptions(Options):
+    preset: str = THIN
+    """The model that draws: a run of the first stage of configs/mnist_fast.py, which is cheap, or any of MNIST."""
+
+
 def main(run: Callable[[Any], object], description: str | None, kind: type[Options] = Options) -> None:
     """The command line of one study, whose options are of a kind."""
 

@@ -283,7 +283,7 @@ def test_calls_count_what_the_network_is_asked(small_preset, w, interval, expect
 
 def test_a_thousand_steps_are_ddpms_alone_and_the_curves_of_the_others_stop_before(tmp_path, monkeypatch):
     assert set(steps.samplers_of(100)) == set(steps.SAMPLERS) > {"ddpm"} == set(steps.samplers_of(1000))
-    options, drawn = steps.Options(out=tmp_path), {}
+    options, drawn = study.ThinOptions(out=tmp_path), {}
     results = study.Results("steps", options)
     results.row("real", lambda: {"frechet_distance": 0.5})
     for count in (100, 1000):
