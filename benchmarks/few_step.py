@@ -1,11 +1,13 @@
 """Figures of few-step models in one call and in several, beside real images, without a look at test images.
 
     python -m benchmarks.few_step --runs runs/mnist_fast/consistency runs/mnist_fast --steps 1 2 4
+    python -m benchmarks.few_step --steps 1 --temperatures 1 1.1 1.2 --classifier judges/tuner
 
 The labels, and the images to compare with, are the training split's last 5,000, which training holds out.
 """
 
 import dataclasses
+import itertools
 import pathlib
 
 import numpy as np
@@ -15,7 +17,7 @@ from benchmarks import machine
 from benchmarks.quality import FIGURES, cells, figures
 from keras_ddpm import data, presets
 from keras_ddpm.checks.sampling import w_of_class
-from keras_ddpm.evaluation.judges.classifier import load_classifier
+from keras_ddpm.evaluation.judges.classifier import SHIPPED, load_classifier
 from keras_ddpm.evaluation.judges.memoize import memoize
 
 
@@ -25,6 +27,8 @@ class Arguments:
     """Presets, or folders of runs."""
     steps: tuple[int, ...] = (1, 2, 4)
     """Numbers of calls; 0 for a preset's own sampler and steps."""
+    temperatures: tuple[float, ...] = ()
+    """Standard deviations of x_T. Default: a preset's own."""
     sampler: str | None = None
     """For all steps but 0. Default: a preset's own."""
     unguided: bool = False
@@ -34,27 +38,31 @@ class Arguments:
     seed: int = 1_000_000
     """Seed of the first image."""
     dataset: str = "mnist"
+    classifier: pathlib.Path = SHIPPED
+    """Folder of a judge. Default: the shipped one, which must not choose what it reports on."""
     grids: pathlib.Path | None = None
     """Folder for a picture of each row: 20 images of each digit."""
 
 
 def main():
     arguments = tyro.cli(Arguments, description=__doc__)
-    classifier, training = memoize(load_classifier()), data.load(arguments.dataset, "train")
+    classifier, training = memoize(load_classifier(arguments.classifier)), data.load(arguments.dataset, "train")
     rest, held = training.hold_out(5_000)
     reference = held.first(arguments.n)
     print(f"{machine.describe()}; n = {arguments.n}")
     print("| model | calls | right digit | worst digit | " + " | ".join(FIGURES) + " |\n" + "|---" * 9 + "|")
     report("real training images", "", *rest.first(arguments.n)[:2], reference=reference, classifier=classifier)
-    for run in arguments.runs:
-        for steps in arguments.steps:
-            given = {"steps": steps, "sampler": arguments.sampler} if steps else {}
-            given |= {"guidance": "none"} if arguments.unguided else {}
-            generator = presets.load_preset(run, **given)
-            images = draw(generator, reference.labels, run, arguments.seed)
-            report(run, steps or generator.steps, images, reference.labels, reference=reference, classifier=classifier)
-            if arguments.grids:
-                page(generator, run, arguments.grids / f"{pathlib.Path(run).name}_{generator.steps}.png")
+    temperatures = arguments.temperatures or (None,)
+    for run, steps, temperature in itertools.product(arguments.runs, arguments.steps, temperatures):
+        given = {"steps": steps, "sampler": arguments.sampler} if steps else {}
+        given |= {"guidance": "none"} if arguments.unguided else {}
+        generator = presets.load_preset(run, **given, temperature=temperature)
+        name = run if temperature is None else f"{run}, temperature {temperature:g}"
+        images = draw(generator, reference.labels, run, arguments.seed)
+        report(name, steps or generator.steps, images, reference.labels, reference=reference, classifier=classifier)
+        if arguments.grids:
+            name = f"{pathlib.Path(run).name}_{generator.steps}_{generator.temperature:g}.png"
+            page(generator, run, arguments.grids / name)
 
 
 def draw(generator, labels, run, seed):

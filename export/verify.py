@@ -17,7 +17,7 @@ from . import metadata, session, versions
 
 W = (None, 0.0, 1.0, 3.0)  # None: the model's own
 DIFFERING = 1e-3  # share of pixels that may round to the next grey level: floats differ by 1e-5 between batch sizes
-SETTINGS = ("sampler", "steps", "eta", "guidance", "guidance_interval", "threshold")
+SETTINGS = ("sampler", "steps", "eta", "guidance", "guidance_interval", "threshold", "temperature")
 
 
 def verify(
@@ -75,7 +75,7 @@ def _python(found, preset, folder):
     """The generator that the export was made of."""
     if presets.fingerprint(preset) != found["weights_sha256"]:
         raise ValueError(f"{folder} holds other weights than preset {preset!r}: name the one it was exported from")
-    settings = {name: found[name] for name in SETTINGS}
+    settings = {name: found[name] for name in SETTINGS if name in found}
     interval = settings["guidance_interval"]
     return presets.load_preset(preset, **settings | {"guidance_interval": tuple(interval or (0.0, np.inf))})
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 ATTRIBUTE = re.compile(r"\w+", re.ASCII)
 RESERVED = {"label", "time", "x_t", "t", "key"}  # what a network is told anyway
 RESERVED |= {"digit", "w", "seed", "sampler", "steps", "preset", "runtime", "guide", "guide_scale", "best_of", "judge"}
-RESERVED |= {"progress", "return_seeds"}  # the last of the arguments of `sample`
+RESERVED |= {"temperature", "progress", "return_seeds"}  # the last of the arguments of `sample`
 RESERVED |= {"deadline"}  # an argument of the client of a server
 
 
@@ -234,6 +234,8 @@ class SamplingConfig:
     """How x_0 is limited to the range of images."""
     eta: float = 0.0
     """Noise of DDIM, 0 ... 1; other samplers do not read it."""
+    temperature: float = 1.0
+    """Standard deviation of x_T: above 1 a few-step model draws more varied images, below 1 more typical ones."""
     trained_steps: tuple[int, ...] | None = None
     """The numbers of steps that a few-step model was trained for; None: any."""
 
@@ -243,6 +245,8 @@ class SamplingConfig:
             raise ValueError(f"`w` must be finite: one number, or one for each class. Received: {self.w}")
         if not isinstance(self.guide_scale, int | float) or not math.isfinite(self.guide_scale):
             raise ValueError(f"`guide_scale` must be a finite number. Received: {self.guide_scale!r:.60}")
+        if not isinstance(self.temperature, int | float) or not 0 < self.temperature < math.inf:
+            raise ValueError(f"`temperature` must be a finite number above 0. Received: {self.temperature!r:.60}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,8 @@ def interpolate(
         seed: int, or a pair of ints in 0 ... 2^63 - 1. The noise goes from one to the other on a sphere, in every step.
         n: Number of pictures, at least 2, with both ends.
         w: Guidance, float or a pair; None: the preset's own.
-        sampler, steps, preset: See `keras_ddpm.sample`, which draws the two ends.
+        sampler, steps: See `keras_ddpm.sample`, which draws the two ends.
+        preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:
         uint8 (n, H, W), or (n, H, W, 3) in colour.
@@ -89,7 +90,8 @@ def vary(
         w: Guidance towards the digit; None: the preset's own. Without a digit there is none.
         seed: int or array of ints, the first of each image's `n` seeds; None draws fresh ones.
         n: How many variations of each image.
-        sampler, steps, preset: See `keras_ddpm.sample`. Only the steps after `level` are taken.
+        sampler, steps: See `keras_ddpm.sample`. Only the steps after `level` are taken.
+        preset: Name of a shipped preset, or a folder written by train.py.
         return_seeds: Whether to return the seeds too.
 
     Returns:
@@ -136,8 +138,8 @@ def film(
     """Draw images with all the states that they go through, from noise to the picture.
 
     Args:
-        digit, w, seed, sampler, steps, preset, progress, **attributes: See `keras_ddpm.sample`, which draws the last
-            frame.
+        digit, w, seed, sampler, steps, progress, **attributes: See `keras_ddpm.sample`, which draws the last frame.
+        preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:
         uint8 (frames, H, W) for one image, else (N, frames, H, W); one frame more than steps. Colour images have a last
@@ -186,7 +188,7 @@ def _interpolation(generator, blended) -> Callable:
         if blended:
             denoise = blend(denoise, generator.denoiser({"label": rows["label_b"]}, rows["w_b"]), u)
         between = lambda step: slerp(*(generator.noise(rows[key], step) for key in ("key_a", "key_b")), u)  # noqa: E731
-        drawn = samplers.loop(denoise, between(0), generator.times, generator.columns, noise=between)
+        drawn = samplers.loop(denoise, generator.start(between(0)), generator.times, generator.columns, noise=between)
         return to_uint8(generator.codec.decode(drawn))
 
     return compiled(draw, model=generator)
@@ -200,10 +202,11 @@ def _variation(generator, level) -> Callable:
     times = np.append(start, generator.times[generator.times < start])
     columns = samplers.coefficients(generator.sampler, schedule, times)
     alpha, sigma = schedule(start) if level < 1 else (0.0, 1.0)  # at 1 a schedule may leave a little of the image
+    first = generator.start if level >= 1 else lambda eps: eps
 
     def draw(rows):
         between = functools.partial(generator.noise, rows["key"])
-        x_t = float(alpha) * generator.codec.encode(rows["x"]) + float(sigma) * between(0)
+        x_t = float(alpha) * generator.codec.encode(rows["x"]) + float(sigma) * first(between(0))
         denoise = generator.denoiser({"label": rows["label"]}, rows["w"])
         return to_uint8(generator.codec.decode(samplers.loop(denoise, x_t, times, columns, noise=between)))
 

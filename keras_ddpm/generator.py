@@ -47,6 +47,7 @@ class Generator(keras.Model):
         guidance: Function (network, diffusion, condition, null, w) -> denoiser, such as
             `guidance.classifier_free`, perhaps with its interval bound by functools.partial.
         threshold: One of `guidance.THRESHOLDS`, or any function that wraps a denoiser.
+        temperature: Standard deviation of x_T, above 0.
 
     Call arguments:
         inputs: dict of each condition (B,), w float32 (B,) and key uint32 (B, 2) (see `noise.split_seed`); without a
@@ -75,12 +76,14 @@ class Generator(keras.Model):
         steps: int = 20,
         guidance: Callable = guidance.classifier_free,
         threshold: Callable = guidance.clip,
+        temperature: float = 1.0,
         **kwargs,
     ):
         super().__init__(dtype="float32", **kwargs)
         self.network, self.diffusion, self.codec = network, diffusion, codec_of(network, codec)
         _check_threshold(self.codec, threshold)
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
+        self.temperature = temperature
         self.seeds = keras.random.SeedGenerator()
         self._graphs: dict[str, Callable] = {}
         self.times = samplers.times_of(sampler, steps, diffusion.schedule)
@@ -117,6 +120,7 @@ class Generator(keras.Model):
             steps=sampling.steps,
             guidance=chosen,
             threshold=config.choose(guidance.THRESHOLDS, sampling.threshold, "threshold"),
+            temperature=sampling.temperature,
             **kwargs,
         )
 
@@ -155,14 +159,18 @@ class Generator(keras.Model):
 
     def draw(self, condition: Mapping[str, Tensor], w: Any, key: Any, *, path=False) -> Any:
         """The image (B, H, W, C) of each row; with `path` x_T and what `samplers.loop` returns, all before decoding."""
-        x_T, between = self.noise(key, 0), functools.partial(self.noise, key)
+        x_T, between = self.start(self.noise(key, 0)), functools.partial(self.noise, key)
         denoise = self.denoiser(condition, w)
         drawn = samplers.loop(denoise, x_T, self.times, self.columns, noise=between, path=path)
         return (x_T, *drawn) if path else self.codec.decode(drawn)
 
     def noise(self, key: Any, step: Any) -> Tensor:
-        """x_T (step 0) or the noise of a step, of the shape of what is diffused: (B, H, W, C)."""
+        """Standard normal noise of a step, 0 for that of x_T, of the shape of what is diffused: (B, H, W, C)."""
         return noise.normal(key, step, self.network.image_shape)
+
+    def start(self, eps: Tensor) -> Tensor:
+        """x_T from standard normal noise: its standard deviation is `temperature`."""
+        return self.temperature * eps
 
     def denoiser(self, condition: Mapping[str, Tensor], w: Any) -> Denoiser:
         """The guided, thresholded denoiser (x_t, t) -> x_0 of a batch with its condition bound and guidance w (B,).
@@ -293,6 +301,7 @@ class Generator(keras.Model):
         return {
             "name": self.name,
             "steps": self.steps,
+            "temperature": self.temperature,
             **{name: keras.saving.serialize_keras_object(value) for name, value in objects.items()},
             **{name: serialize(function) for name, function in functions.items()},
         }
@@ -301,7 +310,8 @@ class Generator(keras.Model):
     def from_config(cls, config: dict) -> "Generator":
         objects = {n: keras.saving.deserialize_keras_object(config.get(n)) for n in ("network", "diffusion", "codec")}
         functions: dict[str, Any] = {name: deserialize(config[name]) for name in ("sampler", "guidance", "threshold")}
-        return cls(**objects, **functions, steps=config["steps"], name=config["name"])
+        numbers = {"steps": config["steps"], "temperature": config.get("temperature", 1.0)}
+        return cls(**objects, **functions, **numbers, name=config["name"])
 
     def _batched(self, draw, rows, digit, w, seed, *, progress, **others):
         condition, w, seed = check_conditions({"label": digit, **others}, w, seed, conditions=self.conditions)

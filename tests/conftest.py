@@ -94,14 +94,14 @@ def latent_preset(small_preset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def served_preset(small_preset, tmp_path_factory):
-    """The small preset, sampled as the shipped one is: second order, with noise, guided in an interval."""
+    """The small preset, sampled as the shipped ones are: second order, with noise, guided in an interval, warmer."""
     import shutil
 
     from keras_ddpm import config, presets
 
     folder = shutil.copytree(small_preset, tmp_path_factory.mktemp("served") / "small")
     small, image_shape, num_classes = presets.read_config(folder)
-    sampling = dataclasses.replace(config.SamplingConfig(), steps=5)
+    sampling = dataclasses.replace(config.SamplingConfig(), steps=5, temperature=1.1)
     presets.write_config(folder, dataclasses.replace(small, sampling=sampling), image_shape, num_classes)
     return folder
 

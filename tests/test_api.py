@@ -52,6 +52,31 @@ def test_the_seeds_that_were_drawn_are_returned_and_draw_the_same_again(sample):
     np.testing.assert_array_equal(sample(3, seed=int(seed)), image)
 
 
+@pytest.mark.parametrize(
+    "asked, preset",
+    [
+        ({}, "mnist_fast_v2"),
+        ({"w": 2.0}, "mnist"),
+        ({"steps": 5}, "mnist"),
+        ({"sampler": "ddim", "steps": 4}, "mnist"),
+        ({"temperature": 0.9}, "mnist_fast_v2"),
+    ],
+)
+def test_without_a_preset_one_call_draws_unless_more_is_asked_for(asked, preset):
+    expected = keras_ddpm.sample([7, 3], seed=[42, 1], preset=preset, **asked)
+    np.testing.assert_array_equal(keras_ddpm.sample([7, 3], seed=[42, 1], **asked), expected)
+
+
+def test_a_guide_needs_a_preset_of_many_calls():
+    assert presets.default_for(w=None, guide="clip") == presets.DEFAULT != presets.default_for(w=None, guide=None)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "warm", [1.0]])
+def test_a_temperature_that_cannot_be_is_an_error(sample, temperature):
+    with pytest.raises(ValueError, match=r"`temperature` must be a finite number above 0\. Received: "):
+        sample(3, temperature=temperature)
+
+
 @pytest.mark.parametrize("weights", ["itself", 7, ["mnist"]])
 def test_weights_that_lead_back_or_nowhere_are_named(small_preset, tmp_path, weights):
     text = json.loads((small_preset / "config.json").read_text())
@@ -109,7 +134,7 @@ def test_a_preset_may_have_a_w_for_each_digit_and_another_presets_weights(small_
             {"digit": 3, "sampler": "euler"},
             r"`sampler` must be one of \['consistency', 'ddim', 'ddpm', 'dpm_solver_pp_2m',",
         ),
-        ({"digit": 3, "preset": None}, "`preset` must be one of.*Received: None"),
+        ({"digit": 3, "preset": 7}, "`preset` must be one of.*Received: 7"),
         ({"digit": 3, "preset": "nowhere"}, r"`preset` must be one of \['colour_mnist', 'mnist'.*Received: 'nowhere'"),
     ],
 )

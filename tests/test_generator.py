@@ -126,13 +126,30 @@ def test_the_trajectory_keeps_every_kth_state_and_the_last(generator):
         generator.trajectory(DIGITS, WS, SEEDS, every=0)
 
 
+def test_temperature_is_the_standard_deviation_of_x_T_alone(small_preset, generator):
+    given, warm = (DIGITS, WS, SEEDS), load_preset(small_preset, temperature=1.5)
+    path, plain = warm.path(*given), generator.path(*given)
+    np.testing.assert_allclose(path["x_T"], 1.5 * plain["x_T"], rtol=1e-6)
+    np.testing.assert_array_equal(warm.noise([[0, 5]], 1), generator.noise([[0, 5]], 1))
+    assert np.abs(path["image"] - plain["image"]).max() > 0.01
+    assert Generator.from_config(warm.get_config()).temperature == 1.5
+
+
+def test_a_configuration_from_before_there_was_a_temperature_is_read(generator):
+    older = generator.get_config()
+    del older["temperature"]
+    assert Generator.from_config(older).temperature == 1.0
+
+
 @pytest.mark.slow
 def test_a_generator_round_trips_through_a_keras_file(small_preset, tmp_path):
-    generator = load_preset(small_preset, sampler="ddim", guidance_interval=(0.2, 3.0), threshold="dynamic", steps=3)
+    generator = load_preset(
+        small_preset, sampler="ddim", guidance_interval=(0.2, 3.0), threshold="dynamic", steps=3, temperature=1.2
+    )
     generator.save(tmp_path / "generator.keras")
     twin = keras.models.load_model(tmp_path / "generator.keras")
     np.testing.assert_array_equal(sampled(twin), sampled(generator))
-    assert twin.steps == 3 and twin.sampler.func is samplers.ddim
+    assert twin.steps == 3 and twin.temperature == 1.2 and twin.sampler.func is samplers.ddim
 
 
 def test_a_preset_is_loaded_by_the_classes_too(small_preset, generator):

@@ -33,7 +33,7 @@ PAGE = ("*.html", "*.css", "*.js", "*.svg")
 class Build:
     """Write the page that draws digits in the browser, with its network, into a folder for any file server."""
 
-    preset: str = "mnist_fast"
+    preset: str = presets.ONE_CALL
     """Name of a shipped preset that draws in a few calls, or a folder written by train.py."""
     out: pathlib.Path = SOURCE / "dist"
     """Folder to write. One that an earlier build wrote is replaced; any other must be new or empty."""

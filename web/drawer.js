@@ -1,5 +1,6 @@
 // Drawing: the loop of keras_ddpm/runtimes/drawer.py around a network, over the table of steps that the build wrote.
 //
+//     x_T = temperature noise_0
 //     x_0 = clip(from_x x_t + from_y y);  x_s = a x_t + b x_0 + c x_0' + d noise_k
 
 import { normal, splitSeed } from "./noise.js";
@@ -8,7 +9,8 @@ import { normal, splitSeed } from "./noise.js";
  * Grey levels of one image, row after row.
  *
  * @param {function} network (x_t, t, label) -> y, see network.js.
- * @param {object} steps Table of `keras_ddpm.runtimes.steps.Steps`: t, from_x, from_y and columns, one for each step.
+ * @param {object} steps Table of `keras_ddpm.runtimes.steps.Steps`: t, from_x, from_y and columns, one for each step;
+ *     and the temperature.
  * @param {number} size Numbers in an image: H W C.
  * @param {number} digit
  * @param {bigint} seed 0 ... 2^63 - 1.
@@ -16,7 +18,7 @@ import { normal, splitSeed } from "./noise.js";
  */
 export function draw(network, steps, size, digit, seed) {
   const key = splitSeed(seed);
-  let x_t = normal(key, 0, size);
+  let x_t = normal(key, 0, size).map((value) => steps.temperature * value);
   let before = null;
   steps.columns.forEach(([a, b, c, d], i) => {
     const y = network(x_t, steps.t[i], digit);

@@ -38,10 +38,13 @@ class Sample:
     """consistency, ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler, from 1: more are slower and mostly better. Default: the preset's."""
+    temperature: float | None = None
+    """Above 1 a few-step model draws more varied images, below 1 more typical ones. Default: the preset's."""
     attributes: dict[str, float] = dataclasses.field(default_factory=dict)
     """What else a preset knows, name and number: --attributes thickness 0.8 slant -0.3. Default: left to the model."""
-    preset: str = presets.DEFAULT
-    """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
+    preset: str | None = None
+    """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training. Default: mnist_fast_v2, in one
+    call; mnist with --w, --sampler, --steps or --guide, and for a GIF."""
     runtime: Literal["auto", "keras", "litert", "onnx", "openvino"] = "auto"
     """What calls the network. auto: the fastest that is installed and that the preset has a file for, else keras."""
     guide: Literal["clip"] | None = None
@@ -62,7 +65,7 @@ class Sample:
         from keras_ddpm.saving import files
 
         files.check_writable(self.out)
-        self._check_page(presets.read_config(self.preset)[1])
+        self._check_page(presets.read_config(self._preset())[1])
         from keras_ddpm import api
         from keras_ddpm.checks.sampling import fresh_seeds
         from keras_ddpm.data import pictures
@@ -78,7 +81,8 @@ class Sample:
         settings: dict[str, Any] = {
             "sampler": self.sampler,
             "steps": self.steps,
-            "preset": self.preset,
+            "temperature": self.temperature,
+            "preset": self._preset(),
             "runtime": runtime,
             "guide": self.guide,
             "guide_scale": self.guide_scale,
@@ -87,7 +91,7 @@ class Sample:
         }
         if runtime:
             with quiet.without_log_lines():
-                api.load(self.preset, runtime=runtime, sampler=self.sampler, steps=self.steps)
+                api.load(self._preset(), runtime=runtime, sampler=self.sampler, steps=self.steps)
         settings |= self.attributes
         with _progress(digit.size * self.best_of) as bar:
             images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)
@@ -99,11 +103,17 @@ class Sample:
         several = f", each the best of {self.best_of} by the {self.judge}" if self.best_of > 1 else ""
         print(f"{self.out}: {in_words(first, digit.size)}{several}")
 
+    def _preset(self) -> str:
+        if self.preset is not None:
+            return self.preset
+        asked = {"w": self.w, "sampler": self.sampler, "steps": self.steps, "guide": self.guide}
+        return presets.DEFAULT if self.out.suffix.lower() == ".gif" else presets.default_for(**asked)
+
     def _film(self, digit: np.ndarray, seed: list[int]) -> np.ndarray:
         """The pages of the film, the last of which is that of the PNG."""
         from keras_ddpm import editing
 
-        asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self.preset}
+        asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self._preset()}
         asked |= self.attributes
         frames = editing.film(digit, self.w, seed=seed, **asked)  # (N, frames, H, W) or (N, frames, H, W, 3)
         frames = frames[..., None] if frames.ndim == 4 else frames
@@ -116,7 +126,7 @@ class Sample:
         if self.runtime == "auto" and self.guide:
             return None
         if self.runtime == "auto":
-            return runtimes.usable(self.preset)
+            return runtimes.usable(self._preset())
         return None if self.runtime == "keras" else self.runtime
 
     def _check(self) -> None:
@@ -147,6 +157,8 @@ class Sample:
             raise ValueError(f"A GIF holds at most {MAX_FILMS} images: lower `n`, or write a PNG. Received: {count}")
         if self.best_of > 1:
             raise ValueError(f"`best_of` must be 1 for a GIF. Received: {self.best_of}")
+        if self.temperature is not None:
+            raise ValueError(f"`temperature` must be the preset's for a GIF. Received: {self.temperature}")
         if self.runtime not in ("auto", "keras"):
             raise ValueError(f"`runtime` must be keras for a GIF: the others keep no path. Received: {self.runtime!r}")
 

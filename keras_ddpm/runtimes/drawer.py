@@ -94,7 +94,7 @@ class Drawer:
 
     def _draw(self, condition, w, seed):
         key, steps = noise.split_seed(seed), self.steps
-        x_t, before = self._noise(key, 0), None
+        x_t, before = np.float32(steps.temperature) * self._noise(key, 0), None
         columns = steps.columns.astype("float32")
         for i, (a, b, c, d) in enumerate(columns):
             x_0 = self._x_0(i, x_t, condition, w)

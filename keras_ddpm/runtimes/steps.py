@@ -2,7 +2,7 @@
 
     y   = network(x_t, t, condition)                in a guided step  y = y_null + w (y - y_null)
     x_0 = threshold(from_x x_t + from_y y)
-    x_s = a x_t + b x_0 + c x_0' + d noise_k        k = 1 ... S; noise_0 is where it starts
+    x_s = a x_t + b x_0 + c x_0' + d noise_k        k = 1 ... S; it starts at temperature noise_0
 
 In a step that is not guided w counts only below 1 (see `guidance.within`). The numbers come from the same functions as
 `Generator`'s: schedule, prediction and sampler.
@@ -31,6 +31,7 @@ class Steps:
         columns: (S, 4), a to d.
         guidance: Whether w counts at all.
         threshold: "static", "dynamic" or "none".
+        temperature: Standard deviation of x_T.
     """
 
     t: np.ndarray
@@ -40,6 +41,7 @@ class Steps:
     columns: np.ndarray
     guidance: bool
     threshold: str
+    temperature: float = 1.0
 
     def to_values(self) -> dict:
         """The table as plain values, for JSON."""
@@ -71,4 +73,5 @@ def steps_of(config: Config) -> Steps:
         columns=samplers.coefficients(sampler, schedule, times),
         guidance=sampling.guidance != "none",
         threshold=sampling.threshold,
+        temperature=sampling.temperature,
     )

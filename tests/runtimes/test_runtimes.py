@@ -61,6 +61,7 @@ def test_the_normal_numbers_are_those_of_keras_to_rounding():
         {"guidance_interval": (0.2, 3.0)},
         {"threshold": "dynamic"},
         {"guidance": "none", "steps": 3},
+        {"temperature": 1.3},
     ],
 )
 def test_a_picture_is_the_generators(preset, settings):
