@@ -16,7 +16,7 @@ class Evaluate:
     """Measure a preset, a run or a file of images: write report.html and report.json, and print a short table."""
 
     preset: str | None = None
-    """Name of a shipped preset. Default: mnist."""
+    """Name of a shipped preset. Default: mnist_fast_v2; mnist with --w, --sampler or --steps."""
     run_folder: Annotated[pathlib.Path | None, tyro.conf.arg(name="run")] = None
     """Folder that train.py wrote."""
     images: str | None = None
@@ -71,7 +71,7 @@ class Evaluate:
             raise ValueError("--w, --sampler and --steps do nothing to --images, which are given")
         if self.images and not (pathlib.Path(self.images).is_file() or is_data_set(self.images)):
             raise FileNotFoundError(f"There is no file {self.images!r}, and no data set in shards")
-        return sources[0] if sources else presets.DEFAULT
+        return sources[0] if sources else presets.default_for(w=self.w, sampler=self.sampler, steps=self.steps)
 
 
 @dataclasses.dataclass(frozen=True)
