@@ -4,12 +4,13 @@
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student
-(docs/few_step.md). Prints latency, and the figures of `benchmarks.quality` for both. Labels and images to compare with
-are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and resumes.
+(docs/few_step.md). Prints latency, and the figures of `benchmarks.quality`, for it and for students. Labels and images to compare
+with are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and resumes.
 """
 
 import dataclasses
 import pathlib
+import re
 import time
 
 import keras
@@ -43,8 +44,10 @@ class Arguments:
     """Epochs to train for, those in `out` included; the default are those of the student's three stages."""
     resume: bool = False
     """Continue the run in `out`; one that is finished is measured again."""
-    student: str = "mnist_fast"
-    """Preset or folder of a run to stand beside."""
+    students: tuple[str, ...] = ("mnist_fast", "mnist_fast_v2")
+    """Presets or folders of runs to stand beside."""
+    temperatures: tuple[float, ...] = (1.0, 1.1)
+    """Standard deviations of the GAN's noise, a row each."""
     n: int = 5_000
     """Images of each row, at most the held-out ones."""
     seed: int = 1_000_000
@@ -93,7 +96,7 @@ class ConvolutionalGenerator(keras.Model):
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    student = presets.load_preset(arguments.student)
+    students = {name: presets.load_preset(name) for name in arguments.students}
     network = ConvolutionalGenerator()
     network.build()
     config = mnist_fast.get_config()[-1]
@@ -103,7 +106,11 @@ def main() -> None:
     if not arguments.resume or epochs_done(arguments.out) < arguments.epochs:
         train(network, diffusion, config, arguments.out, resume=arguments.resume)
     read_weights(network, arguments.out / presets.WEIGHTS)
-    gan = Generator.from_names(network, diffusion, config.sampling)
+    generators = {}
+    for temperature in arguments.temperatures:
+        sampling = dataclasses.replace(config.sampling, temperature=temperature)
+        generators[f"GAN, temperature {temperature:g}"] = Generator.from_names(network, diffusion, sampling)
+    generators |= students
 
     classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
     reference = held.first(arguments.n)
@@ -112,12 +119,12 @@ def main() -> None:
     print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
     given = {"reference": reference[:2], "classifier": classifier}
     row("real training images", "", "", quality.figures(*rest.first(arguments.n)[:2], **given))
-    for name, generator in (("conditional GAN", gan), (arguments.student, student)):
+    for name, generator in generators.items():
         images = draw(generator, reference.labels, arguments.seed)
         found = quality.figures(images, reference.labels, **given)
         row(name, f"{generator.network.count_params():,}", f"{latency(generator):.2f}", found)
         labels = np.repeat(np.arange(10, dtype="int32"), 20)
-        path = arguments.out / f"{name.replace(' ', '_')}.png"
+        path = arguments.out / f"{re.sub(r'[^a-zA-Z0-9.]+', '_', name)}.png"
         pictures.write_png(path, pictures.grid(draw(generator, labels, 0), columns=20))
 
 

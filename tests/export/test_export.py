@@ -67,11 +67,13 @@ def test_sample_png_holds_the_images_of_sample(servable):
         np.testing.assert_array_equal(tf.io.decode_png(png).numpy(), image)
 
 
-def test_a_trajectory_starts_in_the_seeds_noise_and_ends_in_the_sample(servable):
+def test_a_trajectory_starts_in_the_seeds_warm_noise_and_ends_in_the_sample(servable, served_preset):
     path, request = servable.run("trajectory", rows(3)), rows(3)
     assert path["t"].tolist() == [[49, 29, 9, -1]] * 3
     key = noise.split_seed(request["seed"])
-    np.testing.assert_allclose(path["x_t"][:, 0], noise.normal(key, 0, (28, 28, 1)), atol=1e-5)
+    temperature = presets.read_config(served_preset)[0].sampling.temperature
+    assert temperature > 1
+    np.testing.assert_allclose(path["x_t"][:, 0], temperature * noise.normal(key, 0, (28, 28, 1)), atol=1e-5)
     np.testing.assert_allclose(to_uint8(path["x_t"][:, -1]), servable.run("sample", request)["image"], atol=1)
 
 
