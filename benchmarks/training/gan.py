@@ -4,8 +4,9 @@
 
 The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student
-(docs/few_step.md). Prints latency, and the figures of `benchmarks.quality`, for it and for students. Labels and images to compare
-with are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and resumes.
+(docs/few_step.md). Prints latency, and the figures of `benchmarks.quality`, for it and for students. Labels and images
+to compare with are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and
+resumes.
 """
 
 import dataclasses
