@@ -46,6 +46,7 @@ def test_its_configuration_makes_it_again(network):
     np.testing.assert_allclose(network(*given), again(*given), atol=1e-6)
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_stopped_training_goes_on(network, tmp_path):
     before = [weight.copy() for weight in network.get_weights()]
     gan.train(network, DIFFUSION, replace_section(SMALL, "training", epochs=1), tmp_path, resume=False)
