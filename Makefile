@@ -16,7 +16,7 @@ $(VENV)/.done: requirements.txt pyproject.toml setup.py
 sample: setup  ## samples.png: ten of each digit, a row a digit
 	$(BIN)/python -m keras_ddpm sample 0 1 2 3 4 5 6 7 8 9 --n 10 --seed 0 --out samples.png
 
-evaluate: setup  ## report/report.html: the shipped model beside real images; pass flags with ARGS="--n 10000"
+evaluate: setup  ## report/report.html: what sample draws with beside real images; pass flags with ARGS="--n 10000"
 	$(BIN)/python -m keras_ddpm evaluate $(ARGS)
 
 train: setup  ## the default model; pass flags with ARGS="--epochs 50"
@@ -25,7 +25,7 @@ train: setup  ## the default model; pass flags with ARGS="--epochs 50"
 export: setup  ## the next version of models/ddpm, verified; pass flags with ARGS="--steps 50"
 	$(BIN)/python -m export $(ARGS)
 
-serve: setup  ## the local server, with the shipped model, which is exported if models/ddpm does not have it
+serve: setup  ## the local server, with the preset mnist, which is exported if models/ddpm does not have it
 	$(BIN)/python -m export --out models/ddpm --if-changed
 	$(BIN)/python -m serving.server --model-base-path models/ddpm
 

@@ -39,7 +39,7 @@ class Arguments:
     """Seed of the first image."""
     dataset: str = "mnist"
     classifier: pathlib.Path = SHIPPED
-    """Folder of a judge. Default: the shipped one, which must not choose what it reports on."""
+    """Folder of a judge. Use another than the shipped one to choose settings."""
     grids: pathlib.Path | None = None
     """Folder for a picture of each row: 20 images of each digit."""
 
@@ -61,8 +61,8 @@ def main():
         images = draw(generator, reference.labels, run, arguments.seed)
         report(name, steps or generator.steps, images, reference.labels, reference=reference, classifier=classifier)
         if arguments.grids:
-            name = f"{pathlib.Path(run).name}_{generator.steps}_{generator.temperature:g}.png"
-            page(generator, run, arguments.grids / name)
+            file = f"{pathlib.Path(run).name}_{generator.steps}_{generator.temperature:g}.png"
+            page(generator, run, arguments.grids / file)
 
 
 def draw(generator, labels, run, seed):

@@ -6,7 +6,7 @@ python -m export verify --hash-only models/ddpm
 
 And as a file for a smaller runtime, which `keras_ddpm.sample(..., runtime="litert")` reads:
 
-python -m export --format litert
+python -m export --format litert --preset mnist_fast_v2
 """
 
 import dataclasses
@@ -31,8 +31,9 @@ class Export:
 
     format: Literal["savedmodel", "litert", "onnx", "openvino"] = "savedmodel"
     """savedmodel for servers; the others for one runtime without TensorFlow, see docs/runtimes.md."""
-    preset: str = presets.DEFAULT
-    """Name of a shipped preset, or a folder written by train.py."""
+    preset: str | None = None
+    """Name of a shipped preset, or a folder written by train.py. Default: mnist; for other formats than savedmodel
+    mnist_fast_v2, which `sample` draws with."""
     out: pathlib.Path | None = None
     """Folder of the model; the version becomes a folder in it. Default: models/ddpm. For the other formats, a folder
     that needs no other file to draw. Default: beside the preset's weights."""
@@ -61,7 +62,7 @@ class Export:
         from .savedmodel import export
 
         version = export(
-            self.preset,
+            self.preset or presets.DEFAULT,
             DEFAULT_OUT if self.out is None else self.out,
             sampling=sampling,
             every=self.every,
@@ -78,7 +79,7 @@ class Export:
         from .formats import check_format, export
 
         check_format(self.format)
-        print(export(self.preset, self.format, out=self.out, sampling=sampling, notify=notify))
+        print(export(self.preset or presets.ONE_CALL, self.format, out=self.out, sampling=sampling, notify=notify))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ functions where they are used, by a dict whose error lists the choices.
 import dataclasses
 import json
 import math
+import numbers
 import re
 from typing import Any, Literal
 
@@ -210,6 +211,16 @@ class FewStepConfig:
     """Weight of the distance from those real images."""
 
 
+def check_temperature(temperature: Any) -> None:
+    """Raise unless it is a finite number above 0.
+
+    Raises:
+        ValueError: saying so.
+    """
+    if not isinstance(temperature, numbers.Real) or not 0 < float(temperature) < math.inf:
+        raise ValueError(f"`temperature` must be a finite number above 0. Received: {temperature!r:.60}")
+
+
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig:
     """What `sample` does unless told otherwise. See `keras_ddpm.generator.Generator`."""
@@ -245,8 +256,7 @@ class SamplingConfig:
             raise ValueError(f"`w` must be finite: one number, or one for each class. Received: {self.w}")
         if not isinstance(self.guide_scale, int | float) or not math.isfinite(self.guide_scale):
             raise ValueError(f"`guide_scale` must be a finite number. Received: {self.guide_scale!r:.60}")
-        if not isinstance(self.temperature, int | float) or not 0 < self.temperature < math.inf:
-            raise ValueError(f"`temperature` must be a finite number above 0. Received: {self.temperature!r:.60}")
+        check_temperature(self.temperature)
 
 
 @dataclasses.dataclass(frozen=True)

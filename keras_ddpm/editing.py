@@ -5,7 +5,8 @@
     x_t   = alpha_t x + sigma_t z           an image, noised to a level from which it comes back
 
 All of it goes through the sampler's own loop: another start, another noise, or a denoiser that is made of two. So it
-works with any network, guidance and sampler, and the ends are the pictures that `keras_ddpm.sample` draws.
+works with any network, guidance and sampler, and the ends are the pictures that
+`keras_ddpm.sample` draws with the same preset.
 
 Reference: DDIM, arXiv 2010.02502, section 5.3 (spherical interpolation); Meng et al. (SDEdit), arXiv 2108.01073.
 """
@@ -20,7 +21,7 @@ from keras import ops
 from keras_ddpm import api, noise, presets, samplers
 from keras_ddpm.backends.compiled import compiled, in_batches
 from keras_ddpm.checks import source_images
-from keras_ddpm.checks.sampling import check_asked, check_baked_w, check_request
+from keras_ddpm.checks.sampling import check_asked, check_baked_w, check_number, check_request
 from keras_ddpm.data.attributes import conditions_of
 from keras_ddpm.data.pixels import to_float, to_uint8
 from keras_ddpm.schedules import snap
@@ -39,7 +40,7 @@ def interpolate(
         seed: int, or a pair of ints in 0 ... 2^63 - 1. The noise goes from one to the other on a sphere, in every step.
         n: Number of pictures, at least 2, with both ends.
         w: Guidance, float or a pair; None: the preset's own.
-        sampler, steps: See `keras_ddpm.sample`, which draws the two ends.
+        sampler, steps: See `keras_ddpm.sample`, which draws the two ends with the same preset.
         preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:
@@ -52,7 +53,7 @@ def interpolate(
         >>> keras_ddpm.interpolate((3, 8), seed=5, n=6).shape
         (6, 28, 28)
     """
-    n = source_images.check_number("n", n, 2)
+    n = check_number("n", n, 2)
     settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
     label, w, ends = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     if label.shape not in ((), (2,)):
@@ -85,7 +86,7 @@ def vary(
     Args:
         image: uint8 (H, W), (H, W, 3) in colour, or a batch (N, ...).
         level: Time to go back from, 0 ... 1: at 0 the image stays as it is, at 1 nothing of it counts and the result is
-            that of `keras_ddpm.sample`; 0.5 to 0.7 keeps the digit and changes the hand.
+            that of `keras_ddpm.sample` with the same preset; 0.5 to 0.7 keeps the digit and changes the hand.
         digit: int or array of ints; None: unknown, and the network is asked without a label.
         w: Guidance towards the digit; None: the preset's own. Without a digit there is none.
         seed: int or array of ints, the first of each image's `n` seeds; None draws fresh ones.
@@ -105,7 +106,7 @@ def vary(
         >>> keras_ddpm.vary(keras_ddpm.sample(7), 0.6, n=4).shape
         (4, 28, 28)
     """
-    n = source_images.check_number("n", n, 1)
+    n = check_number("n", n, 1)
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 <= level <= 1:
         raise ValueError(f"`level` must be in 0..1. Received: {level!r:.60}")
     settings, image_shape, num_classes = _checked(preset, None, sampler, steps)
@@ -138,7 +139,8 @@ def film(
     """Draw images with all the states that they go through, from noise to the picture.
 
     Args:
-        digit, w, seed, sampler, steps, progress, **attributes: See `keras_ddpm.sample`, which draws the last frame.
+        digit, w, seed, sampler, steps, progress, **attributes: See `keras_ddpm.sample`, which draws the last
+            frame with the same preset.
         preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:

@@ -58,7 +58,7 @@ class Generator(keras.Model):
 
     Raises:
         ValueError: if the number of steps or the guidance's interval cannot be used, the codec's latents are not what
-            the network diffuses, or they would be clipped.
+            the network diffuses, or they would be clipped, or for a temperature that is no finite number above 0.
 
     Example:
         >>> generator = Generator.from_preset("mnist", sampler="ddim", steps=10)
@@ -82,6 +82,7 @@ class Generator(keras.Model):
         super().__init__(dtype="float32", **kwargs)
         self.network, self.diffusion, self.codec = network, diffusion, codec_of(network, codec)
         _check_threshold(self.codec, threshold)
+        config.check_temperature(temperature)
         self.sampler, self.steps, self.guidance, self.threshold = sampler, steps, guidance, threshold
         self.temperature = temperature
         self.seeds = keras.random.SeedGenerator()

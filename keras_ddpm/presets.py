@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHIPPED = pathlib.Path(__file__).parent / "presets"
 DEFAULT, ONE_CALL = "mnist", "mnist_fast_v2"
-"""The preset where none is named; and that of `sample` if nothing is asked for that one call cannot do."""
+"""Presets where none is named: of all that guides or takes several calls, and of what draws in one (`default_for`)."""
 WEIGHTS, CODEC = "network.weights.h5", "codec.weights.h5"
 PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
@@ -40,13 +40,9 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def default_for(**asked) -> str:
-    """The preset that `sample` draws with where none is named: in one call, unless something is asked for.
-
-    Args:
-        **asked: w, sampler, steps, ...: what is not None needs guidance or a sampler, and so `DEFAULT`.
-    """
-    return ONE_CALL if all(value is None for value in asked.values()) else DEFAULT
+def default_for(*, w=None, sampler=None, steps=None, guide=None) -> str:
+    """The preset to draw with where none is named: `ONE_CALL`, or `DEFAULT` if any of these is given."""
+    return ONE_CALL if w is sampler is steps is guide is None else DEFAULT
 
 
 def find(preset) -> pathlib.Path:

@@ -40,7 +40,7 @@ from keras_ddpm.evaluation.judges.memoize import memoize
 from keras_ddpm.evaluation.judges.train_judge import train_judge
 from keras_ddpm.evaluation.metrics import bind
 from studies import study, trainings
-from studies.study import Options, ThinOptions
+from studies.study import Options
 
 N, STEPS, CANDIDATES = 1000, 5, 10
 SCALES = (1.0, 10.0, 30.0, 100.0)
@@ -220,4 +220,4 @@ def described(
 
 
 if __name__ == "__main__":
-    study.main(run, __doc__, ThinOptions)
+    study.main(run, __doc__, study.ThinOptions)

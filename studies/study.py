@@ -104,7 +104,7 @@ class Options:
 @dataclasses.dataclass(frozen=True)
 class ThinOptions(Options):
     preset: str = THIN
-    """The model that draws: a run of the first stage of configs/mnist_fast.py, which is cheap, or any of MNIST."""
+    """The model that draws: a run of the first stage of configs/mnist_fast.py, or another model of MNIST."""
 
 
 def main(run: Callable[[Any], object], description: str | None, kind: type[Options] = Options) -> None:

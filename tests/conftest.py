@@ -94,7 +94,7 @@ def latent_preset(small_preset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def served_preset(small_preset, tmp_path_factory):
-    """The small preset, sampled as the shipped ones are: second order, with noise, guided in an interval, warmer."""
+    """The small preset, sampled as the shipped ones are: second order, with noise, guided in an interval, and warm."""
     import shutil
 
     from keras_ddpm import config, presets

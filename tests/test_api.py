@@ -67,12 +67,17 @@ def test_without_a_preset_one_call_draws_unless_more_is_asked_for(asked, preset)
     np.testing.assert_array_equal(keras_ddpm.sample([7, 3], seed=[42, 1], **asked), expected)
 
 
-def test_a_guide_needs_a_preset_of_many_calls():
-    assert presets.default_for(w=None, guide="clip") == presets.DEFAULT != presets.default_for(w=None, guide=None)
+def test_without_a_preset_a_guide_moves_the_model_of_many_calls(monkeypatch):
+    def load(preset, **chosen):
+        raise LookupError(preset)
+
+    monkeypatch.setattr(keras_ddpm.api, "load", load)
+    with pytest.raises(LookupError, match=r"^mnist$"):
+        keras_ddpm.sample(7, guide="clip")
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "warm", [1.0]])
-def test_a_temperature_that_cannot_be_is_an_error(sample, temperature):
+def test_a_temperature_must_be_finite_and_above_0(sample, temperature):
     with pytest.raises(ValueError, match=r"`temperature` must be a finite number above 0\. Received: "):
         sample(3, temperature=temperature)
 

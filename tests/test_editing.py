@@ -14,9 +14,9 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype="uint8")
 
 
 @pytest.fixture(scope="module")
-def settings(small_preset):
-    """A sampler with noise in its steps, and a memory of the step before."""
-    return {"preset": small_preset, "sampler": "dpm_solver_pp_2m_sde", "steps": 3}
+def settings(served_preset):
+    """A sampler with noise in its steps, and a memory of the step before, from noise that is not of strength 1."""
+    return {"preset": served_preset, "sampler": "dpm_solver_pp_2m_sde", "steps": 3}
 
 
 def assert_same(a, b):

@@ -35,7 +35,7 @@ TENSORFLOW = {
     "cli/run.py",
     "data/datasets.py",
     "shards/tfrecord.py",
-    "training/backends.py",
+    "training/train_step.py",
     "training/distribution/devices.py",
     "training/distribution/processes.py",
     "training/distribution/side_by_side.py",

@@ -2,11 +2,11 @@
 
     python -m benchmarks.training.gan --out runs/gan
 
-The generator is a plain decoder without a past as a diffusion model. It looks like a network that is called once from
+The generator is a plain decoder that was never a diffusion model. It looks like a network that is called once from
 noise, so the adversarial objective trains it, from random weights, by the losses and settings that finish the student
 (docs/few_step.md). Prints latency, and the figures of `benchmarks.quality`, for it and for students. Labels and images
-to compare with are the training split's last ones, which training holds out. The run is a folder as of `train.py`, and
-resumes.
+to compare with are the training split's last ones, which training holds out. `out` is laid out like a run of
+`train.py`, but for config.json; --resume continues it.
 """
 
 import dataclasses
@@ -97,6 +97,11 @@ class ConvolutionalGenerator(keras.Model):
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
+    files.check_folder(arguments.out)
+    if epochs_done(arguments.out) and not arguments.resume:
+        raise ValueError(
+            f"There is a run in {str(arguments.out)!r} already: --resume continues it, or name another --out"
+        )
     students = {name: presets.load_preset(name) for name in arguments.students}
     network = ConvolutionalGenerator()
     network.build()
@@ -131,7 +136,6 @@ def main() -> None:
 
 def train(network, diffusion, config, out, *, resume):
     """Train the GAN as `keras_ddpm.train` does a student."""
-    files.check_folder(out)
     keras.utils.set_random_seed(config.training.seed)
     source = sources.open_source(config)
     steps = config.training.epochs * sources.count_batches(source.batches)

@@ -135,6 +135,17 @@ def in_words(w: Any) -> str:
     return " ".join(f"{value:g}" for value in np.atleast_1d(w))
 
 
+def check_number(name: str, value: Any, least: int) -> int:
+    """An integer of at least `least`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"`{name}` must be an integer >= {least}. Received: {value!r:.60}")
+    return int(value)
+
+
 def steps_in_words(count: int) -> str:
     """A number of steps as text."""
     return "1 step" if count == 1 else f"{count} steps"

@@ -43,17 +43,6 @@ def check_image(image: Any, shape: tuple[int, ...], *, of: str, floats: bool = F
     return array.reshape(*lead, *shape)
 
 
-def check_number(name: str, value: Any, least: int) -> int:
-    """An integer of at least `least`.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"`{name}` must be an integer >= {least}. Received: {value!r:.60}")
-    return int(value)
-
-
 def check_label(digit: Any, w: Any, seed: Any, *, sampling: Any, num_classes: int) -> dict[str, Any]:
     """A digit, w and seed. A digit that is None is unknown: the network is told the null, and there is no guidance.
 

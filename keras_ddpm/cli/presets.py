@@ -16,4 +16,5 @@ class Presets:
             s = config.sampling
             shape = " x ".join(map(str, image_shape))
             classes = ", ".join([f"{num_classes} classes", *config.data.attributes])
-            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {steps_in_words(s.steps)}")
+            warmth = "" if s.temperature == 1 else f", temperature {s.temperature:g}"
+            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {steps_in_words(s.steps)}{warmth}")

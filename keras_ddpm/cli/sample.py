@@ -91,7 +91,8 @@ class Sample:
         }
         if runtime:
             with quiet.without_log_lines():
-                api.load(self._preset(), runtime=runtime, sampler=self.sampler, steps=self.steps)
+                chosen = {"sampler": self.sampler, "steps": self.steps, "temperature": self.temperature}
+                api.load(self._preset(), runtime=runtime, **chosen)
         settings |= self.attributes
         with _progress(digit.size * self.best_of) as bar:
             images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)
@@ -106,11 +107,12 @@ class Sample:
     def _preset(self) -> str:
         if self.preset is not None:
             return self.preset
-        asked = {"w": self.w, "sampler": self.sampler, "steps": self.steps, "guide": self.guide}
-        return presets.DEFAULT if self.out.suffix.lower() == ".gif" else presets.default_for(**asked)
+        if self.out.suffix.lower() == ".gif":
+            return presets.DEFAULT
+        return presets.default_for(w=self.w, sampler=self.sampler, steps=self.steps, guide=self.guide)
 
     def _film(self, digit: np.ndarray, seed: list[int]) -> np.ndarray:
-        """The pages of the film, the last of which is that of the PNG."""
+        """The pages of the film, the last of which is the PNG by the same preset."""
         from keras_ddpm import editing
 
         asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self._preset()}

@@ -142,7 +142,8 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
         python=repr(str(source)),
         flags=f"--preset {source}" if shipped else f"--run {source}",
         w=sampling.w,
-        sampling=f"{sampling.sampler}, {steps_in_words(sampling.steps)}, w = {in_words(sampling.w)}",
+        sampling=f"{sampling.sampler}, {steps_in_words(sampling.steps)}, w = {in_words(sampling.w)}"
+        + _temperature_in_words(sampling.temperature),
         build=lambda: presets.load_preset(source, **given),
     )
 
@@ -156,9 +157,14 @@ def _of_generator(generator, given, *, seed, n, kind):
         title="A generator",
         python="generator",
         w=given["w"],
-        sampling=f"{steps_in_words(len(generator.times))}, w = {in_words(given['w'])}",
+        sampling=f"{steps_in_words(len(generator.times))}, w = {in_words(given['w'])}"
+        + _temperature_in_words(generator.temperature),
         build=lambda: generator,
     )
+
+
+def _temperature_in_words(temperature):
+    return "" if temperature == 1 else f", temperature {temperature:g}"
 
 
 def check_kind(image_shape: tuple[int, ...], num_classes: int, kind: Kind) -> None:

@@ -10,6 +10,7 @@ from keras_ddpm import api, presets
 from keras_ddpm import noise as noises
 from keras_ddpm.backends.compiled import compiled, in_batches
 from keras_ddpm.checks import source_images
+from keras_ddpm.checks.sampling import check_number
 from keras_ddpm.data.pixels import to_float, to_uint8
 from keras_ddpm.restoration import operators, projection, request
 
@@ -77,11 +78,11 @@ def restore(
     Reference: See `restoration.projection`.
     """
     request.check_one(mask=mask, scale=scale, operator=operator)
-    n, noise = source_images.check_number("n", n, 1), request.check_noise(noise)
+    n, noise = check_number("n", n, 1), request.check_noise(noise)
     settings, image_shape, num_classes = api.settings_of(preset)
     presets.check_pixels(settings, "Restoration works")
     usual = projection.usual_repeats(settings.sampling)
-    repeats = usual if repeats is None else source_images.check_number("repeats", repeats, 1)
+    repeats = usual if repeats is None else check_number("repeats", repeats, 1)
     kind, measured = _measurement(image, mask, scale, operator, image_shape)
     rows = source_images.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
     first = rows.pop("seed")

@@ -41,7 +41,7 @@ class Steps:
     columns: np.ndarray
     guidance: bool
     threshold: str
-    temperature: float = 1.0
+    temperature: float
 
     def to_values(self) -> dict:
         """The table as plain values, for JSON."""

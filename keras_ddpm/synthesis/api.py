@@ -18,7 +18,7 @@ from keras_ddpm.shards import manifest
 from keras_ddpm.shards.formats import FORMATS
 from keras_ddpm.shards.storage import Bucket, Folder, open_folder
 from keras_ddpm.synthesis import filters
-from keras_ddpm.synthesis.plan import MOST, MOST_SHARDS, Plan, check_proportions
+from keras_ddpm.synthesis.plan import ADDED, MOST, MOST_SHARDS, Plan, check_proportions
 
 MOST_ROWS = 256  # of a batch, as in the generator
 
@@ -156,6 +156,7 @@ def plan(
         w=tuple(w_of_class(sampling.w, num_classes).tolist()),
         sampler=sampling.sampler,
         steps=sampling.steps,
+        temperature=sampling.temperature,
         seed=seed,
         batch=batch,
         runtime=runtime,
@@ -221,7 +222,7 @@ def _check_empty(folder: Folder | Bucket, made: Plan) -> dict[str, Any] | None:
             )
         return None
     settings = made.settings()
-    other = [name for name in settings if before["settings"].get(name) != settings[name]]
+    other = [name for name in settings if before["settings"].get(name, ADDED.get(name)) != settings[name]]
     if other:
         held = ", ".join(f"{name} = {before['settings'].get(name)!r:.60}" for name in other[:3])
         raise ValueError(f"{str(folder)!r} holds another data set, of {held}. Choose another `out`")

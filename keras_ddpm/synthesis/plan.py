@@ -21,6 +21,8 @@ MOST = 2**31
 """Images of a data set: j A stays below 2^63."""
 MOST_SHARDS = 99_999
 GOLDEN = (math.sqrt(5) - 1) / 2
+ADDED = {"temperature": 1.0}
+"""Settings that older manifests lack, as they were then."""
 NOT_SETTINGS = ("preset", "judge")  # where something lies on this machine; hashes tell what it is
 
 
@@ -39,6 +41,7 @@ class Plan:
         proportions: Share of each class; they sum to 1.
         w: Guidance of each class.
         sampler, steps: Of the preset, or those that replace its own.
+        temperature: Of the preset.
         seed: The first.
         batch: Images of every call of the generator. The last of a shard is filled up, so that there is one shape.
         runtime: None for Keras, or one of `runtimes.ENGINES`.
@@ -67,6 +70,7 @@ class Plan:
     judge_weights: str | None
     min_distance: float | None
     dataset: str
+    temperature: float = 1.0
 
     @property
     def shards(self) -> int:

@@ -21,8 +21,8 @@ from keras import ops
 from keras_ddpm.data.first_batch import check_first_batch
 from keras_ddpm.networks.autoencoder import Autoencoder
 from keras_ddpm.saving.serialization import PACKAGE
-from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.callbacks import Grid
+from keras_ddpm.training.train_step import AveragedModel
 from keras_ddpm.types import Tensor
 
 TRACKED = ("loss", "l1", "bce", "kl")

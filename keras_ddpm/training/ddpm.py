@@ -19,8 +19,8 @@ from keras_ddpm.conditions import from_values, nulls, to_values
 from keras_ddpm.data.first_batch import check_first_batch
 from keras_ddpm.networks.call import predict
 from keras_ddpm.saving.serialization import PACKAGE, deserialize, register, serialize
-from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.times import CURRICULA, TIMES, uniform
+from keras_ddpm.training.train_step import AveragedModel
 from keras_ddpm.types import Tensor
 
 QUARTERS = 4

@@ -4,7 +4,6 @@ from keras_ddpm import guides, samplers
 from keras_ddpm.codec import Codec
 from keras_ddpm.config import choose
 from keras_ddpm.training.autoencoder import AutoencoderTraining
-from keras_ddpm.training.backends import AveragedModel
 from keras_ddpm.training.ddpm import DDPM
 from keras_ddpm.training.losses.adversarial import AdversarialTuning
 from keras_ddpm.training.losses.consistency import ConsistencyTuning
@@ -14,6 +13,7 @@ from keras_ddpm.training.losses.perceptual import PerceptualTuning
 from keras_ddpm.training.losses.score_weighted import ScoreWeightedTuning
 from keras_ddpm.training.optimizer import make_optimizer, use_xla
 from keras_ddpm.training.times import CURRICULA, TIMES
+from keras_ddpm.training.train_step import AveragedModel
 
 ADVERSARIAL_BETAS = (0.0, 0.95)  # the opponent moves, so old gradients mislead
 TUNING = ("consistency", "adversarial", "perceptual", "draft", "clip_weighted")

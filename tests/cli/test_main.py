@@ -86,6 +86,6 @@ def test_presets_lists_the_shipped_ones(capsys):
     assert mnist.startswith("mnist: 28 x 28 x 1, 10 classes; w = 1.5, dpm")
     assert attributes.startswith("mnist_attributes: 28 x 28 x 1, 10 classes, thickness, slant, width; w = 2, dpm")
     assert fast == "mnist_fast: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step"
-    assert fast_v2 == "mnist_fast_v2: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step"
+    assert fast_v2 == "mnist_fast_v2: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step, temperature 1.1"
     assert w_of_digit.startswith("mnist_w_of_digit: 28 x 28 x 1, 10 classes; w = 2 1 3 2 2 1 2 2 2 2, dpm")
     assert report.startswith("report: 28 x 28 x 1, 10 classes; w = 3, ddpm")

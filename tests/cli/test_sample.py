@@ -20,6 +20,47 @@ def test_sample_writes_a_row_for_each_digit(small_preset, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["digits.png"]
 
 
+@pytest.mark.parametrize(
+    "options, preset",
+    [
+        ("", "mnist_fast_v2"),
+        ("--temperature 1.2", "mnist_fast_v2"),
+        ("--w 2", "mnist"),
+        ("--steps 4", "mnist"),
+        ("--sampler ddim", "mnist"),
+        ("--guide clip", "mnist"),
+        ("--w 2 --preset report", "report"),
+    ],
+)
+def test_without_a_preset_the_command_draws_with_what_the_function_does(options, preset, monkeypatch, tmp_path):
+    asked = {}
+
+    def sample(digit, w, *, seed, progress, return_seeds, **settings):
+        asked.update(settings)
+        return np.zeros((len(digit), 28, 28), "uint8"), np.asarray(seed)
+
+    monkeypatch.setattr(api, "sample", sample)
+    main(f"sample 7 {options} --runtime keras --out {tmp_path / 'a.png'}".split())
+    assert asked["preset"] == preset
+    assert asked["temperature"] == (1.2 if "temperature" in options else None)
+
+
+def test_a_film_is_of_the_model_of_many_calls_at_its_own_temperature(monkeypatch, tmp_path, capsys):
+    asked = {}
+
+    def film(digit, w, *, seed, **settings):
+        asked.update(settings)
+        return np.zeros((len(digit), 3, 28, 28), "uint8")
+
+    monkeypatch.setattr(keras_ddpm.editing, "film", film)
+    main(f"sample 7 --out {tmp_path / 'a.gif'}".split())
+    assert asked["preset"] == "mnist"
+    with pytest.raises(SystemExit):
+        main(f"sample 7 --temperature 1.2 --out {tmp_path / 'b.gif'}".split())
+    assert "`temperature` must be the preset's for a GIF" in capsys.readouterr().err
+    assert not (tmp_path / "b.gif").exists()
+
+
 def test_one_image_has_one_seed(small_preset, tmp_path, capsys):
     main(f"sample 7 --seed 5 --out {tmp_path / 'a.png'} --preset {small_preset}".split())
     assert capsys.readouterr().out.endswith("a.png: 1 image, seed 5\n")

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 import keras_ddpm
+from keras_ddpm import presets
+from keras_ddpm.cli.demo import _fastest_first
 from keras_ddpm.demo import actions
 from keras_ddpm.demo.sources import Local, Remote
 
@@ -20,6 +22,11 @@ def source(small_preset):
 @pytest.fixture(scope="module")
 def preset(source):
     return source.presets[0]
+
+
+def test_the_page_begins_with_what_sample_draws_with_and_the_fast_ones():
+    names = _fastest_first(presets.names())
+    assert names[:2] == [presets.ONE_CALL, "mnist_fast"] and sorted(names) == presets.names()
 
 
 def test_a_sheet_holds_the_pictures_of_its_seeds(source, preset):

@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 from strokes import strokes, write_strokes
 
+from keras_ddpm import presets
 from keras_ddpm.__main__ import main
 from keras_ddpm.evaluation import figures
+from keras_ddpm.evaluation.command import Evaluate
 from keras_ddpm.evaluation.page import comparison
 
 N = 100
+
+
+@pytest.mark.parametrize("asked, preset", [({}, "mnist_fast_v2"), ({"w": 2.0}, "mnist"), ({"steps": 4}, "mnist")])
+def test_without_a_source_it_measures_what_sample_draws_with(asked, preset):
+    assert Evaluate(**asked)._source() == presets.default_for(**asked) == preset
 
 
 @pytest.fixture(scope="module")

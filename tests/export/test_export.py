@@ -267,11 +267,19 @@ def test_an_export_says_what_it_is_doing(served_preset, tmp_path, without_a_grap
     assert words == [f"loading {served_preset}", "writing the graph"]
 
 
+def test_an_export_from_before_there_was_a_temperature_is_verified_by_the_presets(exported, served_preset):
+    found = export_metadata.read(exported / "1")
+    assert verify._python({**found, "temperature": 1.3}, served_preset, exported).temperature == 1.3
+    del found["temperature"]
+    assert verify._python(found, served_preset, exported).temperature == 1.1
+
+
 @pytest.mark.slow
-def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "SETTINGS", ("steps", "guidance_interval"))  # Python keeps the preset's sampler
+@pytest.mark.parametrize("sampling", [{"sampler": "ddim"}, {"temperature": 1.5}])
+def test_what_draws_something_else_is_never_published(served_preset, tmp_path, monkeypatch, sampling):
+    monkeypatch.setattr(verify, "SETTINGS", ("steps", "guidance_interval"))  # Python keeps the preset's own
     with pytest.raises(ValueError, match=r"draws other images than keras_ddpm\.sample"):
-        savedmodel.export(served_preset, tmp_path, sampling={"sampler": "ddim"})
+        savedmodel.export(served_preset, tmp_path, sampling=sampling)
     assert not list(tmp_path.iterdir())
 
 

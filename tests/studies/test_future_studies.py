@@ -86,7 +86,7 @@ def test_the_study_of_the_architecture_draws_with_each_threshold(tmp_path, mnist
 
 @pytest.mark.parametrize("name", clip_guides.TUNINGS)
 def test_tunings_by_clip_differ_in_their_loss_alone(name, small_preset):
-    options = clip_guides.ThinOptions(preset=str(small_preset))
+    options = clip_guides.study.ThinOptions(preset=str(small_preset))
     plain, tuned = (clip_guides.tuning(each, 2, options) for each in ("plain", name))
     pairs = zip(dataclasses.asdict(tuned.training).items(), dataclasses.asdict(plain.training).values())
     assert {key for (key, ours), theirs in pairs if ours != theirs} <= {"objective", "reward_weight"}
@@ -98,7 +98,7 @@ def test_tunings_by_clip_differ_in_their_loss_alone(name, small_preset):
 @pytest.mark.slow
 def test_the_study_of_clip_has_a_judge_that_is_none_of_the_guides(small_preset, tmp_path, mnist):
     given = {"quick": True, "preset": str(small_preset), "out": tmp_path / "results", "runs": tmp_path / "runs"}
-    clip_guides.run(clip_guides.ThinOptions(**given))
+    clip_guides.run(clip_guides.study.ThinOptions(**given))
     content = json.loads((tmp_path / "results/clip_guides/rows.json").read_text())
     assert content["command"] == f"python -m studies.clip_guides --quick --preset {small_preset}"
     rows = content["rows"]

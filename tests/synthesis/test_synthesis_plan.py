@@ -113,6 +113,6 @@ def test_settings_tell_what_images_depend_on_and_nothing_of_this_machine(small_p
     made = make(small_preset)
     moved = dataclasses.replace(made, preset="/elsewhere")
     assert made.settings() == moved.settings()
-    for name in ("n", "shard_size", "seed", "batch", "steps"):
+    for name in ("n", "shard_size", "seed", "batch", "steps", "temperature"):
         assert dataclasses.replace(made, **{name: 77}).settings() != made.settings()
     assert str(small_preset) not in str(made.settings()) and set(FORMATS) >= {made.settings()["format"]}

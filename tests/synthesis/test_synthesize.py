@@ -147,6 +147,15 @@ def test_a_second_run_draws_nothing_and_mends_what_is_damaged(small_preset, tmp_
     assert drawn == list(range(60, 80)) and contents(out) == before
 
 
+def test_a_data_set_from_before_there_was_a_temperature_goes_on(faked, small_preset, tmp_path):
+    synthesize(out=tmp_path / "digits", preset=small_preset, **SMALL)
+    manifest = tmp_path / "digits" / "manifest.json"
+    older = json.loads(manifest.read_text())
+    assert older["settings"].pop("temperature") == 1.0
+    manifest.write_text(json.dumps(older))
+    assert synthesize(out=tmp_path / "digits", preset=small_preset, **SMALL)["done"] == {"verified": 5}
+
+
 def test_a_bucket_gets_the_bytes_of_a_folder_under_partial_names_first(faked, small_preset, bucket, tmp_path):
     settings = {**SMALL, "format": "tfrecord"}
     synthesize(out=tmp_path / "digits", preset=small_preset, **settings)

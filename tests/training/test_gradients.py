@@ -16,7 +16,7 @@ import numpy as np, tensorflow as tf
 import keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from keras_ddpm.training.backends import TwoBackendModel
+from keras_ddpm.training.train_step import TwoBackendModel
 
 class Slope(TwoBackendModel):
     def __init__(self):

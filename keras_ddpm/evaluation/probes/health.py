@@ -1,8 +1,8 @@
 """Statistics along the sampling chain, and what they say when something goes wrong.
 
 A trace is one quantity (x_t, eps, mu, or the x_0 estimate before clipping) at every step, in the model's range where
-data lie in [-1, 1]. In a healthy chain x_t starts with standard deviation 1 and ends with that of the data; |mu| never
-exceeds |x_t| by much; x_0 stays close to [-1, 1].
+data lie in [-1, 1]. In a healthy chain x_t starts with standard deviation 1, or the temperature, and ends with that of
+the data; |mu| never exceeds |x_t| by much; x_0 stays close to [-1, 1].
 """
 
 from collections.abc import Iterator, Sequence

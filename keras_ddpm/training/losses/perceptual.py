@@ -17,8 +17,8 @@ from keras import ops
 
 from keras_ddpm.networks.call import predict
 from keras_ddpm.saving.serialization import PACKAGE
-from keras_ddpm.training.backends import copy_network
 from keras_ddpm.training.ddpm import DDPM
+from keras_ddpm.training.train_step import copy_network
 from keras_ddpm.types import Tensor
 
 
