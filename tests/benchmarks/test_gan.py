@@ -51,6 +51,7 @@ def trained(folder, *, resume=False):
     keras.utils.set_random_seed(1)
     network = gan.ConvolutionalGenerator(width=8)
     network.build()
+    folder.mkdir(exist_ok=True)
     gan.train(network, DIFFUSION, SMALL, folder, resume=resume)
     return network
 
