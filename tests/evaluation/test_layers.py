@@ -14,7 +14,7 @@ ALLOWED = {
     "probes": FREE | {"judges"},
     "page": FREE,
 }
-LIBRARY = {"data", "files", "pictures", "types", "weights"}  # what functions of arrays may use of the library
+LIBRARY = {"data", "pictures", "saving", "types"}  # what functions of arrays may use of the library
 
 
 def imports(path):

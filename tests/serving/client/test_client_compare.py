@@ -25,7 +25,7 @@ class Server:
         return self
 
     def metadata(self):
-        return {"sampler": "ddim", "steps": 7}
+        return {"sampler": "ddim", "steps": 7, "temperature": 1.2}
 
     def sample(self, digit, w, *, seed):
         images = PICTURES[np.atleast_1d(seed) - compare.SEEDS[0]].copy()
@@ -35,8 +35,8 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    def sample(digit, w, *, seed, sampler, steps, preset):
-        assert (sampler, steps, preset) == ("ddim", 7, "mnist")
+    def sample(digit, w, *, seed, sampler, steps, temperature, preset):
+        assert (sampler, steps, temperature, preset) == ("ddim", 7, 1.2, "mnist")
         return PICTURES[np.asarray(seed) - compare.SEEDS[0]]
 
     monkeypatch.setattr(compare.keras_ddpm, "sample", sample)
