@@ -61,6 +61,7 @@ class Killed(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mnist")
 def test_a_killed_training_resumes_exactly(tmp_path, monkeypatch):
     expected = trained(tmp_path / "whole")
