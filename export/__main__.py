@@ -62,7 +62,7 @@ class Export:
         from .savedmodel import export
 
         version = export(
-            self.preset or presets.DEFAULT,
+            presets.DEFAULT if self.preset is None else self.preset,
             DEFAULT_OUT if self.out is None else self.out,
             sampling=sampling,
             every=self.every,
@@ -79,7 +79,8 @@ class Export:
         from .formats import check_format, export
 
         check_format(self.format)
-        print(export(self.preset or presets.ONE_CALL, self.format, out=self.out, sampling=sampling, notify=notify))
+        preset = presets.ONE_CALL if self.preset is None else self.preset
+        print(export(preset, self.format, out=self.out, sampling=sampling, notify=notify))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@
     x_t   = alpha_t x + sigma_t z           an image, noised to a level from which it comes back
 
 All of it goes through the sampler's own loop: another start, another noise, or a denoiser that is made of two. So it
-works with any network, guidance and sampler, and the ends are the pictures that
-`keras_ddpm.sample` draws with the same preset.
+works with any network, guidance and sampler, and the ends are the pictures that `keras_ddpm.sample`
+draws with the same preset.
 
 Reference: DDIM, arXiv 2010.02502, section 5.3 (spherical interpolation); Meng et al. (SDEdit), arXiv 2108.01073.
 """
@@ -203,12 +203,12 @@ def _variation(generator, level) -> Callable:
     start = snap(schedule, np.float64(level))
     times = np.append(start, generator.times[generator.times < start])
     columns = samplers.coefficients(generator.sampler, schedule, times)
-    alpha, sigma = schedule(start) if level < 1 else (0.0, 1.0)  # at 1 a schedule may leave a little of the image
-    first = generator.start if level >= 1 else lambda eps: eps
+    # At 1 it starts where `sample` does: a schedule may leave a little of the image.
+    alpha, sigma = schedule(start) if level < 1 else (0.0, generator.temperature)
 
     def draw(rows):
         between = functools.partial(generator.noise, rows["key"])
-        x_t = float(alpha) * generator.codec.encode(rows["x"]) + float(sigma) * first(between(0))
+        x_t = float(alpha) * generator.codec.encode(rows["x"]) + float(sigma) * between(0)
         denoise = generator.denoiser({"label": rows["label"]}, rows["w"])
         return to_uint8(generator.codec.decode(samplers.loop(denoise, x_t, times, columns, noise=between)))
 

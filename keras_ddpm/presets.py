@@ -42,7 +42,7 @@ def names() -> list[str]:
 
 def default_for(*, w=None, sampler=None, steps=None, guide=None) -> str:
     """The preset to draw with where none is named: `ONE_CALL`, or `DEFAULT` if any of these is given."""
-    return ONE_CALL if w is sampler is steps is guide is None else DEFAULT
+    return ONE_CALL if all(value is None for value in (w, sampler, steps, guide)) else DEFAULT
 
 
 def find(preset) -> pathlib.Path:

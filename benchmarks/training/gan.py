@@ -34,6 +34,7 @@ from keras_ddpm.saving.weights import read_weights
 from keras_ddpm.training.callbacks import drawing, epochs_done, for_run
 from keras_ddpm.training.objectives import make_model
 from keras_ddpm.training.progress import progress
+from keras_ddpm.training.train import fit
 from keras_ddpm.training.validation import validation_set
 
 
@@ -98,7 +99,8 @@ class ConvolutionalGenerator(keras.Model):
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     files.check_folder(arguments.out)
-    if epochs_done(arguments.out) and not arguments.resume:
+    done = epochs_done(arguments.out)
+    if done and not arguments.resume:
         raise ValueError(
             f"There is a run in {str(arguments.out)!r} already: --resume continues it, or name another --out"
         )
@@ -109,8 +111,8 @@ def main() -> None:
     training = dataclasses.replace(config.training, epochs=arguments.epochs)
     config = dataclasses.replace(config, training=training, few_step=dataclasses.replace(config.few_step, levels=()))
     diffusion = Diffusion.from_names(**vars(config.diffusion))
-    if not arguments.resume or epochs_done(arguments.out) < arguments.epochs:
-        train(network, diffusion, config, arguments.out, resume=arguments.resume)
+    if done < arguments.epochs:
+        train(network, diffusion, config, arguments.out)
     read_weights(network, arguments.out / presets.WEIGHTS)
     generators = {}
     for temperature in arguments.temperatures:
@@ -120,7 +122,7 @@ def main() -> None:
 
     classifier, (rest, held) = memoize(load_classifier()), data.load("mnist", "train").hold_out(5_000)
     reference = held.first(arguments.n)
-    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {epochs_done(arguments.out)} epochs")
+    print(f"{machine.describe()}; n = {arguments.n}; the GAN had {max(done, arguments.epochs)} epochs")
     heads = " | ".join(quality.FIGURES)
     print(f"| model | weights | ms a digit | right digit | worst digit | {heads} |\n" + "|---" * 10 + "|")
     given = {"reference": reference[:2], "classifier": classifier}
@@ -134,27 +136,19 @@ def main() -> None:
         pictures.write_png(path, pictures.grid(draw(generator, labels, 0), columns=20))
 
 
-def train(network, diffusion, config, out, *, resume):
-    """Train the GAN as `keras_ddpm.train` does a student."""
+def train(network, diffusion, config, out):
+    """Train the GAN as `keras_ddpm.train` does a student, from the state in `out` on, if there is one."""
     keras.utils.set_random_seed(config.training.seed)
     source = sources.open_source(config)
     steps = config.training.epochs * sources.count_batches(source.batches)
     model = make_model(network, diffusion, config, steps=steps)
     generator = Generator.from_names(model.ema_network, diffusion, config.sampling)
     run_callbacks, state = for_run(config, out, drawing(config, out, generator))
-    epoch = state.restore(model) if resume else 0
+    epoch = state.restore(model)
     sources.start(source.batches, epoch)
     verbose, lines = progress()
-    model.fit(
-        source.batches,
-        validation_data=validation_set(source.images, source.labels, diffusion),
-        validation_batch_size=4 * config.training.batch_size,
-        epochs=config.training.epochs,
-        initial_epoch=epoch,
-        callbacks=[*run_callbacks, *lines],
-        shuffle=False,  # `Batches` has its own order, which a resumed run repeats
-        verbose=verbose,
-    )
+    held_out, callbacks = validation_set(source.images, source.labels, diffusion), [*run_callbacks, *lines]
+    fit(model, source.batches, held_out, config.training, epoch=epoch, callbacks=callbacks, verbose=verbose)
 
 
 def draw(generator, labels, seed):

@@ -151,6 +151,11 @@ def steps_in_words(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
+def temperature_in_words(temperature: float) -> str:
+    """What to append to a sampler's description: nothing for 1."""
+    return "" if temperature == 1 else f", temperature {temperature:g}"
+
+
 def fresh_seeds(shape) -> np.ndarray:
     """Seeds that were never used: int64 of the given shape, 0 ... 2^63 - 1."""
     return np.asarray(np.random.default_rng().integers(0, MAX_SEED, size=shape, endpoint=True))

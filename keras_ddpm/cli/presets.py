@@ -9,12 +9,12 @@ class Presets:
 
     def run(self) -> None:
         from keras_ddpm import presets
-        from keras_ddpm.checks.sampling import in_words, steps_in_words
+        from keras_ddpm.checks.sampling import in_words, steps_in_words, temperature_in_words
 
         for name in presets.names():
             config, image_shape, num_classes = presets.read_config(name)
             s = config.sampling
             shape = " x ".join(map(str, image_shape))
             classes = ", ".join([f"{num_classes} classes", *config.data.attributes])
-            warmth = "" if s.temperature == 1 else f", temperature {s.temperature:g}"
-            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {s.sampler}, {steps_in_words(s.steps)}{warmth}")
+            sampling = f"{s.sampler}, {steps_in_words(s.steps)}{temperature_in_words(s.temperature)}"
+            print(f"{name}: {shape}, {classes}; w = {in_words(s.w)}, {sampling}")

@@ -78,12 +78,10 @@ class Sample:
             print(f"{self.out}: {in_words(first, digit.size)}")
             return
         runtime = self._chosen_runtime()
+        loaded: dict[str, Any] = {"preset": self._preset(), "runtime": runtime}
+        loaded |= {"sampler": self.sampler, "steps": self.steps, "temperature": self.temperature}
         settings: dict[str, Any] = {
-            "sampler": self.sampler,
-            "steps": self.steps,
-            "temperature": self.temperature,
-            "preset": self._preset(),
-            "runtime": runtime,
+            **loaded,
             "guide": self.guide,
             "guide_scale": self.guide_scale,
             "best_of": self.best_of,
@@ -91,8 +89,7 @@ class Sample:
         }
         if runtime:
             with quiet.without_log_lines():
-                chosen = {"sampler": self.sampler, "steps": self.steps, "temperature": self.temperature}
-                api.load(self._preset(), runtime=runtime, **chosen)
+                api.load(**loaded)
         settings |= self.attributes
         with _progress(digit.size * self.best_of) as bar:
             images, drawn = api.sample(digit, self.w, seed=seed, progress=bar.update, return_seeds=True, **settings)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_ddpm import presets
-from keras_ddpm.checks.sampling import check_request, in_words, steps_in_words
+from keras_ddpm.checks.sampling import check_request, in_words, steps_in_words, temperature_in_words
 from keras_ddpm.evaluation.arrays import DIGITS, Kind, check_images, check_labels, read_images
 from keras_ddpm.shards.dataset import ShardedImages
 
@@ -143,7 +143,7 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
         flags=f"--preset {source}" if shipped else f"--run {source}",
         w=sampling.w,
         sampling=f"{sampling.sampler}, {steps_in_words(sampling.steps)}, w = {in_words(sampling.w)}"
-        + _temperature_in_words(sampling.temperature),
+        + temperature_in_words(sampling.temperature),
         build=lambda: presets.load_preset(source, **given),
     )
 
@@ -158,13 +158,9 @@ def _of_generator(generator, given, *, seed, n, kind):
         python="generator",
         w=given["w"],
         sampling=f"{steps_in_words(len(generator.times))}, w = {in_words(given['w'])}"
-        + _temperature_in_words(generator.temperature),
+        + temperature_in_words(generator.temperature),
         build=lambda: generator,
     )
-
-
-def _temperature_in_words(temperature):
-    return "" if temperature == 1 else f", temperature {temperature:g}"
 
 
 def check_kind(image_shape: tuple[int, ...], num_classes: int, kind: Kind) -> None:

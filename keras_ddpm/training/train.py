@@ -188,17 +188,28 @@ def _fit(config, out, source, *, placement, start, codec, resume, recipe, extra)
             write_text(recipe[0] / RECIPE, recipe_to_json(recipe[1]))
     sources.start(source.batches, epoch)
     verbose, lines = progress() if writes else (0, [])
-    batch_size = 4 * training.batch_size
+    callbacks = [*run, *lines, *extra, Together(placement.processes)]
+    held_out = placement.held_out(held_out, validation_batch(training))
+    fit(model, placement.share(source.batches), held_out, training, epoch=epoch, callbacks=callbacks, verbose=verbose)
+
+
+def fit(model, batches, held_out, training, *, epoch, callbacks, verbose) -> None:
+    """Fit a model of a run from an epoch on to the last of its `TrainingConfig`."""
     model.fit(
-        placement.share(source.batches),
-        validation_data=placement.held_out(held_out, batch_size),
-        validation_batch_size=batch_size,
+        batches,
+        validation_data=held_out,
+        validation_batch_size=validation_batch(training),
         epochs=training.epochs,
         initial_epoch=epoch,
-        callbacks=[*run, *lines, *extra, Together(placement.processes)],
+        callbacks=callbacks,
         shuffle=False,  # `Batches` has its own order, which a resumed run repeats
         verbose=verbose,
     )
+
+
+def validation_batch(training) -> int:
+    """Rows of a batch of validation, which needs no gradients."""
+    return 4 * training.batch_size
 
 
 def _shown(config, out, source, network, diffusion, codec):

@@ -48,7 +48,7 @@ def compare(client: Client, *, preset: str = DEFAULT) -> tuple[int, int]:
     model = client.metadata()
     served = client.sample(DIGITS, W, seed=SEEDS).images
     alone = client.sample(DIGITS[7], W[7], seed=SEEDS[7]).images
-    given = {name: model.get(name) for name in ("sampler", "steps", "temperature")}
+    given = {"sampler": model["sampler"], "steps": model["steps"], "temperature": model.get("temperature")}
     drawn = keras_ddpm.sample(DIGITS, W, seed=SEEDS, **given, preset=preset)
     pairs = ((served, drawn), (alone, drawn[7:8]))
     differences = np.concatenate([np.abs(a.astype(int) - b) for a, b in pairs])

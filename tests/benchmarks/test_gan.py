@@ -47,12 +47,12 @@ def test_its_configuration_makes_it_again(network):
     np.testing.assert_allclose(network(*given), again(*given), atol=1e-6)
 
 
-def trained(folder, *, resume=False):
+def trained(folder):
     keras.utils.set_random_seed(1)
     network = gan.ConvolutionalGenerator(width=8)
     network.build()
     folder.mkdir(exist_ok=True)
-    gan.train(network, DIFFUSION, SMALL, folder, resume=resume)
+    gan.train(network, DIFFUSION, SMALL, folder)
     return network
 
 
@@ -68,7 +68,7 @@ def test_a_killed_training_resumes_exactly(tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(gan, "progress", lambda: (0, [Killed()]))
         trained(tmp_path / "killed")
-    network = trained(tmp_path / "killed", resume=True)
+    network = trained(tmp_path / "killed")
     for ours, theirs in zip(network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     rows = list(csv.DictReader((tmp_path / "killed" / "log.csv").open()))
