@@ -3,7 +3,8 @@
     python -m benchmarks.few_step --runs runs/mnist_fast/consistency runs/mnist_fast --steps 1 2 4
     python -m benchmarks.few_step --steps 1 --temperatures 1 1.1 1.2 --classifier judges/tuner
 
-The labels, and the images to compare with, are the training split's last 5,000, which training holds out.
+The labels, and the images to compare with, are the training split's last 5,000, which training holds out. Ink is the
+mean pixel, 0 for black and 100 % for white: strokes that grow bolder or thinner show in it first.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ def main():
     rest, held = training.hold_out(5_000)
     reference = held.first(arguments.n)
     print(f"{machine.describe()}; n = {arguments.n}")
-    print("| model | calls | right digit | worst digit | " + " | ".join(FIGURES) + " |\n" + "|---" * 9 + "|")
+    print("| model | calls | right digit | worst digit | " + " | ".join(FIGURES) + " | ink |\n" + "|---" * 10 + "|")
     report("real training images", "", *rest.first(arguments.n)[:2], reference=reference, classifier=classifier)
     temperatures = arguments.temperatures or (None,)
     for run, steps, temperature in itertools.product(arguments.runs, arguments.steps, temperatures):
@@ -74,7 +75,7 @@ def draw(generator, labels, run, seed):
 def report(name, calls, images, labels, *, reference, classifier):
     """Print one line of the table."""
     values = figures(images, labels, reference=reference[:2], classifier=classifier)
-    print("| " + " | ".join([name, str(calls), *cells(values)]) + " |", flush=True)
+    print("| " + " | ".join([name, str(calls), *cells(values), f"{images.mean() / 255:.1%}"]) + " |", flush=True)
 
 
 def page(generator, run, path):

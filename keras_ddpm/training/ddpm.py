@@ -118,7 +118,7 @@ class DDPM(AveragedModel):
         check_first_batch(x, y, self.conditions)
         return super().fit(x, y, **kwargs)
 
-    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
+    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, ...]:
         x_0 = self.codec.encode(x_0)
         t, eps, condition = self.draw(x_0, condition)
         return self.losses(self.network, x_0, condition, t, eps, training=training), t

@@ -150,8 +150,8 @@ def test_a_recipe_is_resumed_with_its_own_stages_and_not_overwritten(tmp_path):
         (
             "--config nothing.py",
             r"must be a Python file, or one of \['autoencoder', 'canvas_autoencoder', 'canvas_latent', 'canvas_mnist', "
-            r"'colour_mnist', 'digits_8x8', 'mnist', 'mnist_attributes', 'mnist_fast', 'mnist_latent', 'report', "
-            r"'tiny'\]",
+            r"'colour_mnist', 'digits_8x8', 'mnist', 'mnist_attributes', 'mnist_fast', 'mnist_fast_v3', "
+            r"'mnist_latent', 'report', 'tiny'\]",
         ),
         ("--config fails.py", r"must be a Python file with get_config\(\): ZeroDivisionError"),
         ("--config empty.py", r"must be a Python file with get_config\(\): KeyError"),

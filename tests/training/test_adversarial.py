@@ -55,6 +55,19 @@ def test_a_label_projects_the_features_of_one_pass():
     np.testing.assert_allclose(twin(x, labels), judge(x, labels), atol=1e-6)
 
 
+def test_a_call_projects_the_features_beside_the_label():
+    judge = Discriminator((8, 8, 1), 3, num_starts=2)
+    judge.build()
+    x, labels = real(6)
+    np.testing.assert_array_equal(judge(x, labels, np.ones(6, "int32")), judge(x, labels))  # until it has learned
+    randomise(judge, scale=0.03)
+    starts = np.array([0, 1, 0, 1, 1, 0], "int32")
+    expected = judge(x, labels) + np.sum(judge.features(x) * np.diff(judge.embed_start.embeddings, axis=0), -1) * starts
+    np.testing.assert_allclose(judge(x, labels, starts), expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(np.asarray(judge(x, labels, starts) - judge(x, labels)))[starts == 1].min() > 1e-3
+    assert Discriminator.from_config(judge.get_config()).num_starts == 2
+
+
 def test_the_gradient_of_the_images_is_that_of_finite_differences():
     """Of a smooth function: a network of leaky ReLUs has kinks, where the two differ."""
     x, random = real(4)[0], np.random.default_rng(0)
@@ -73,26 +86,35 @@ def test_the_gradient_of_the_images_is_that_of_finite_differences():
 
 
 def test_each_network_follows_its_own_loss():
-    """One pass through both gives the gradients that two losses would, each written as in the paper."""
-    model, (x_0, label) = new_model(renoised=0.0, noised=0.0, mismatch=0.0, gamma=0.3, levels=()), real()
+    """One pass through both gives the gradients that two losses would, each written as in the paper.
+
+    Every second fake stands for a later call, and the discriminator is told so.
+    """
+    model, (x_0, label) = new_model(renoised=0.0, noised=0.0, mismatch=0.0, gamma=0.3, levels=(0.4,)), real()
+    randomise(model.discriminator, scale=0.1)
+    start = np.resize(np.array([0, 1], "int32"), len(x_0))
     label = ops.convert_to_tensor(label)
     eps = ops.convert_to_tensor(np.random.default_rng(0).standard_normal(x_0.shape).astype("float32"))
     x_0 = ops.convert_to_tensor(x_0)
 
     def fakes(*args, **kwargs):
-        return model.first(model.network, eps, label), ops.zeros((0,))
+        return (
+            model.first(model.network, eps, label),
+            ops.zeros((0,)),
+            ops.take(ops.convert_to_tensor([1.0, model.later[0]]), start),
+        )
 
     def generator():
         shown = ops.clip(fakes()[0], -1.0, 1.0)
         overshoot = 0.05 * ops.mean(ops.sum(ops.square(fakes()[0] - shown), axis=(1, 2, 3)))
-        margin = model.discriminator(x_0, label) - model.discriminator(shown, label)
+        margin = model.discriminator(x_0, label, start) - model.discriminator(shown, label, start)
         return ops.mean(ops.softplus(margin)) + overshoot, None
 
     def discriminator():
         shown = ops.stop_gradient(ops.clip(fakes()[0], -1.0, 1.0))
         slopes, scores = [], []
         for images in (x_0, shown):
-            slope, score, _ = input_gradient(lambda x: (model.discriminator(x, label), 0), images)
+            slope, score, _ = input_gradient(lambda x: (model.discriminator(x, label, start), 0), images)
             slopes.append(ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3))))
             scores.append(score)
         return ops.mean(ops.softplus(scores[1] - scores[0])) + 0.15 * sum(slopes), None
@@ -116,8 +138,10 @@ def test_later_calls_start_at_their_levels():
         return predict(x_t, t, condition, training=training)
 
     model.network.call = watched
-    fakes, distances = model.call(x_0, label)
+    fakes, distances, times = model.call(x_0, label)
     (first, once), (x_t, t) = seen
+    np.testing.assert_array_equal(times, t)
+    np.testing.assert_allclose(np.asarray(model.starts)[np.asarray(model.start(times))], t)
     assert fakes.shape == x_0.shape and distances.shape == (4,) and len(first) == 4 and np.all(once == 1)
     later = [samplers.time_of_level(level, DIFFUSION.schedule) for level in (0.4, 0.9, 2.0)]
     assert set(t[:8]) == set(np.array(later, "float32")) and np.all(t[8:] == 1)
@@ -153,7 +177,7 @@ def test_two_calls_draw_and_compute_what_they_did_before_there_were_more():
     """Written out: z, one first call, the noise of later calls; nothing else is drawn."""
     (x_0, label), rows = real(), 4
     model, twin = new_model(renoised=0.25, noised=0.25), new_model(renoised=0.25, noised=0.25)
-    fakes, distances = model.call(x_0, label)
+    fakes, distances, _ = model.call(x_0, label)
     z = keras.random.normal(x_0.shape, seed=twin.seeds)
     first = ops.clip(twin.first(twin.network, z[:rows], label[:rows]), -1.0, 1.0)
     start = ops.concatenate([first, x_0[rows : 2 * rows]])

@@ -2,14 +2,17 @@
 
     x ~ data with label y,  z ~ N(0, I),  f(x_t, t) = the x_0 that the network's prediction stands for
     fake = f(z, 1), and for some rows a later call: f(x_t, t) of an earlier call's image, or of x, with noise
-    generator      descends on  softplus(-(D(fake, y) - D(x, y)))
-    discriminator  descends on  softplus(-(D(x, y) - D(fake, y))) + gamma / 2 (|grad D(x, y)|^2 + |grad D(fake, y)|^2)
-                                + mismatch softplus(-(D(x, y) - D(x, another label)))
+    generator      descends on  softplus(-(D(fake, y, t) - D(x, y, t)))
+    discriminator  descends on  softplus(-(D(x, y, t) - D(fake, y, t)))
+                                + gamma / 2 (|grad D(x, y, t)|^2 + |grad D(fake, y, t)|^2)
+                                + mismatch softplus(-(D(x, y, t) - D(x, another label, t)))
 
-Each fake is compared with a real image of the same label (relativistic pairs). The penalties R1 and R2 make the game
-converge. The last term tells the discriminator what a label means: without it digits are well drawn, but of another
-class. Later it only narrows what is drawn, so its weight falls to 0. Later calls start at three noise levels, of which
-`samplers.consistency_times` visits one; from the third call on they start at that one.
+Each fake is compared with a real image of the same label (relativistic pairs). The discriminator is told t, at which
+the call began: otherwise only the mixture of all calls would have to look real, and the error of one call could make up
+for that of another. The penalties R1 and R2 make the game converge. The last term tells the discriminator what a label
+means: without it digits are well drawn, but of another class. Later it only narrows what is drawn, so its weight falls
+to 0. Later calls start at three noise levels, of which `samplers.consistency_times` visits one; from the third call on
+they start at that one.
 
 Both networks share one Adam, so their learning rate is one; the optimizer holds the moments of both, and a run resumes
 exactly.
@@ -92,8 +95,12 @@ class AdversarialTuning(DDPM):
         self.later = np.asarray([samplers.time_of_level(a, diffusion.schedule) for a in self.levels], "float32")
         if not self.later.size:  # one call only
             self.renoised = self.noised = 0.0
+        again = [self.again] if self.renoised and calls > 2 else []
+        self.starts = np.unique(np.array([1.0, *self.later, *again], "float32"))[::-1]  # the first call's is the first
         self.num_classes = self.conditions["label"].num_classes
-        self.discriminator = Discriminator(network.image_shape, self.num_classes, name="discriminator", dtype="float32")
+        self.discriminator = Discriminator(
+            network.image_shape, self.num_classes, num_starts=len(self.starts), name="discriminator", dtype="float32"
+        )
         self.discriminator.build()
         self.trackers = {name: keras.metrics.Mean(name=name) for name in TRACKED}
 
@@ -101,8 +108,12 @@ class AdversarialTuning(DDPM):
     def metrics(self) -> list[keras.metrics.Metric]:
         return list(self.trackers.values())
 
-    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
-        """Fakes (B, H, W, C) for labels, the first `renoised` + `noised` of them later calls."""
+    def call(
+        self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fakes (B, H, W, C) for labels, the first `renoised` + `noised` of them later calls; how far those of real
+        images are from them; and the times (B,) at which the calls began.
+        """
         label, B = as_dict(condition)["label"], ops.shape(x_0)[0]
         z = keras.random.normal(ops.shape(x_0), seed=self.seeds)
         own, real = (_share(B, share) for share in (self.renoised, self.noised))
@@ -116,7 +127,7 @@ class AdversarialTuning(DDPM):
             z = ops.concatenate([self.diffusion.add_noise(start, eps, later), z[own + real :]], axis=0)
             t = ops.concatenate([later, t[own + real :]], axis=0)
         fakes = denoised(self.network, self.diffusion, z, {"label": label}, t, training=training)
-        return fakes, pseudo_huber(fakes[own : own + real] - x_0[own : own + real])
+        return fakes, pseudo_huber(fakes[own : own + real] - x_0[own : own + real]), t
 
     def drawn(self, z: Tensor, label: Tensor) -> Tensor:
         """Images (N, H, W, C) of `calls` - 1 ... 1 calls of the sampler, in equal parts, without a gradient."""
@@ -151,10 +162,12 @@ class AdversarialTuning(DDPM):
         The generator's gradient goes through grad D(fake), which R2 computes anyway: the product with the fakes stands
         for the loss. So each network is run once.
         """
-        fakes, distances = self(x_0, label, training=True)
+        fakes, distances, t = self(x_0, label, training=True)
+        start = self.start(t)
         shown = ops.clip(fakes, -1.0, 1.0)
+        twice = {"label": ops.concatenate([label, label]), "start": ops.concatenate([start, start])}
         slope, scores, features = input_gradient(
-            functools.partial(self.scores, label=ops.concatenate([label, label])),
+            functools.partial(self.scores, **twice),
             ops.concatenate([x_0, ops.stop_gradient(shown)]),
         )
         real, fake = ops.split(scores, 2)
@@ -162,7 +175,7 @@ class AdversarialTuning(DDPM):
         wrong = (
             label + keras.random.randint(ops.shape(label), 1, self.num_classes, seed=self.seeds)
         ) % self.num_classes
-        named = real - self.discriminator.score(ops.split(features, 2)[0], wrong)
+        named = real - self.discriminator.score(ops.split(features, 2)[0], wrong, start)
         theirs = ops.mean(ops.softplus(-margin) + self.wrong_label() * ops.softplus(-named))
         theirs = theirs + 0.5 * self.gamma * penalty
         pull = ops.reshape(ops.sigmoid(margin), (-1, 1, 1, 1)) * ops.split(slope, 2)[1]
@@ -178,10 +191,14 @@ class AdversarialTuning(DDPM):
             return self.mismatch
         return self.mismatch * ops.clip(2.0 * (1.0 - self.done()), 0.0, 1.0)
 
-    def scores(self, images, label) -> Any:
+    def start(self, t) -> Tensor:
+        """The number, among `starts`, of each time (B,) at which a call began."""
+        return ops.argmin(ops.abs(t[:, None] - self.starts), axis=-1)
+
+    def scores(self, images, label, start) -> Any:
         """D of images, and their features."""
         features = self.discriminator.features(images)
-        return self.discriminator.score(features, label), features
+        return self.discriminator.score(features, label, start), features
 
     def measure(self, data) -> dict[str, Tensor]:
         """The averaged network's loss and margin on held-out images, by one call each."""

@@ -49,12 +49,14 @@ class DiffusionGAN(AdversarialTuning):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [*super().metrics, *self.quarter_trackers]
 
-    def call(self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
-        """Estimates of x_0 (B, H, W, C) at all times, and the squared error of each prediction (B,)."""
+    def call(
+        self, x_0: Tensor, condition: Mapping[str, Tensor], training: bool | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Estimates of x_0 (B, H, W, C) at all times, the squared error of each prediction (B,), and the times (B,)."""
         t, eps, condition = self.draw(x_0, condition)
         x_t = self.diffusion.add_noise(x_0, eps, t)
         y = ops.cast(predict(self.network, x_t, t, condition, training=training), "float32")
-        return self.diffusion.x_0(y, x_t, t), self.squared_error(y, x_0, t, eps)
+        return self.diffusion.x_0(y, x_t, t), self.squared_error(y, x_0, t, eps), t
 
     def game(self, x_0, label) -> tuple[Tensor, dict[str, Tensor]]:
         """As in `AdversarialTuning`; the loss that is logged is the squared error."""
