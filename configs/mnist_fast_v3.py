@@ -2,7 +2,7 @@
 
     python train.py --config configs/mnist_fast_v3.py --out runs/mnist_fast_v3
 
-The discriminator is new; it is told at which time a call began.
+The discriminator is new, and the temperature that of `mnist_fast_v2`.
 """
 
 import dataclasses
@@ -17,4 +17,5 @@ def get_config():
         name="mnist_fast_v3",
         training=dataclasses.replace(last.training, init="mnist_fast", epochs=20),
         few_step=dataclasses.replace(last.few_step, calls=4, renoised=0.375),
+        sampling=dataclasses.replace(last.sampling, temperature=1.1),
     )

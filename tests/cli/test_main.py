@@ -81,11 +81,12 @@ def test_info_prints_the_configuration(small_preset, capsys):
 
 def test_presets_lists_the_shipped_ones(capsys):
     main(["presets"])
-    colour, mnist, attributes, fast, fast_v2, w_of_digit, report = capsys.readouterr().out.splitlines()
+    colour, mnist, attributes, fast, fast_v2, fast_v3, w_of_digit, report = capsys.readouterr().out.splitlines()
     assert colour.startswith("colour_mnist: 32 x 32 x 3, 10 classes, digit_red, digit_green, digit_blue, ground_red, ")
     assert mnist.startswith("mnist: 28 x 28 x 1, 10 classes; w = 1.5, dpm")
     assert attributes.startswith("mnist_attributes: 28 x 28 x 1, 10 classes, thickness, slant, width; w = 2, dpm")
     assert fast == "mnist_fast: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step"
     assert fast_v2 == "mnist_fast_v2: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step, temperature 1.1"
+    assert fast_v3 == "mnist_fast_v3: 28 x 28 x 1, 10 classes; w = 1, consistency, 1 step, temperature 1.1"
     assert w_of_digit.startswith("mnist_w_of_digit: 28 x 28 x 1, 10 classes; w = 2 1 3 2 2 1 2 2 2 2, dpm")
     assert report.startswith("report: 28 x 28 x 1, 10 classes; w = 3, ddpm")
