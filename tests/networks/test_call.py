@@ -43,6 +43,12 @@ def test_a_prediction_in_parts_is_the_prediction(network, n, parts):
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_batch_of_none_has_a_prediction_of_none(network, parts):
+    with in_parts(parts):
+        assert predict(network, *batch(0)).shape == (0, 8, 8, 1)
+
+
 def test_each_part_is_a_call_and_none_outside(network, monkeypatch):
     seen = []
     monkeypatch.setattr(network, "call", lambda x_t, *given, **named: seen.append(len(x_t)) or x_t)
