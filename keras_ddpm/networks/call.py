@@ -51,7 +51,9 @@ def predict(
     """
     parts, B = PARTS.get(), ops.shape(x_t)[0]
     if isinstance(B, int):  # in a graph it may be unknown
-        parts = max(1, min(parts, B))  # a batch of none is one part
+        parts = min(parts, B)
+    if parts == 0:
+        return x_t  # no rows, which a convolution need not understand
     if parts == 1:
         return _call(network, x_t, t, condition, training)
     filled = ops.arange(ops.maximum(B, parts)) % B  # no part is empty, which a network need not understand
