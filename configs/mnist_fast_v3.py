@@ -1,6 +1,7 @@
 """The last stage of `mnist_fast` once more, on the shipped student: four calls are trained, not two.
 
     python train.py --config configs/mnist_fast_v3.py --out runs/mnist_fast_v3
+    python train.py --out runs/mnist_fast_v3 --resume --epochs 30 --learning-rate 2e-4 --cooldown 0.25 --mismatch 0
 
 The discriminator is new, and the temperature that of `mnist_fast_v2`.
 """
