@@ -76,6 +76,7 @@ def one_device(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_steps_on_three_devices_are_the_steps_on_one(one_device):
     assert_equal_runs(one_device / "0.npz", one_device / "3.npz")
 
