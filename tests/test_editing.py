@@ -23,6 +23,7 @@ def assert_same(a, b):
     assert a.shape == b.shape and np.abs(a.astype(int) - b).max() <= 1  # rounding of the 1e-6 between batch sizes
 
 
+@pytest.mark.slow
 def test_the_ends_of_an_interpolation_are_the_plain_pictures(settings):
     images = keras_ddpm.interpolate((3, 8), (5, 6), n=5, **settings)
     assert images.shape == (5, 28, 28) and images.dtype == np.uint8

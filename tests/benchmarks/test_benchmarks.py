@@ -130,6 +130,7 @@ def test_an_error_of_a_benchmark_is_one_line():
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_synthesis_is_measured_beside_the_bare_generator(small_preset):
     arguments = synthesis.Arguments(preset=str(small_preset), n=20, shard_size=10, batch=5)
     assert min(synthesis.bare(arguments)) > 0
