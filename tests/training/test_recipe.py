@@ -153,7 +153,9 @@ def test_more_calls_of_a_student_are_new_noise_at_its_times(student):
         np.testing.assert_allclose(noise, np.asarray(generator.noise([[0, 5]], i + 1))[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("preset", ["mnist_fast_v2", "mnist_fast_v3"])  # v2 has the weights of mnist_fast
+@pytest.mark.parametrize(
+    "preset", [pytest.param("mnist_fast", marks=pytest.mark.slow), "mnist_fast_v2", "mnist_fast_v3"]
+)  # the first two have the same weights
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_the_shipped_student_draws_the_digit_asked_for(preset, steps):
     from keras_ddpm.evaluation.judges.classifier import load_classifier

@@ -48,10 +48,7 @@ def at(port, rest_api_port):
     return types.SimpleNamespace(port=int(port), rest_api_port=int(rest_api_port))
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGTERM, *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGHUP, signal.SIGINT))],
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_it_says_when_it_is_ready_and_a_signal_lets_running_requests_finish(base, number):
     with program(base, "--rest-api-port=0") as process:
         line = process.stdout.readline()
