@@ -128,6 +128,8 @@ class TrainingConfig:
     """Passes over the training images."""
     batch_size: int = 128
     """Images a step."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """muon: for the kernels between the first layer and the last, and adamw for the rest. See `training.optimizer`."""
     learning_rate: float = 2e-3
     """The highest learning rate."""
     learning_rate_schedule: Literal["constant", "trapezoid"] = "trapezoid"

@@ -1,5 +1,6 @@
 """The optimizer that a training configuration asks for, and whether its step is compiled with XLA."""
 
+import math
 from typing import Any
 
 import keras
@@ -42,8 +43,34 @@ class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup, "cooldown": self.cooldown}
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
+class Muon(keras.optimizers.Muon):
+    """Keras's Muon, for kernels of convolutions too; Keras gives those to AdamW.
+
+    A kernel's momentum becomes a matrix, (height * width * channels in, channels out), and steps along the nearest
+    matrix whose singular values are all about 1, with the root mean square that a step of AdamW has. The stem, the
+    head, embeddings, biases and norms follow AdamW.
+
+    Reference: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; Liu et al.,
+    arXiv 2502.16982, for the size of a step.
+    """
+
+    FIRST_AND_LAST = ("stem", "head", "embed_")
+
+    def _should_use_adamw(self, variable) -> bool:
+        return len(variable.shape) < 2 or any(name in variable.path for name in self.FIRST_AND_LAST)
+
+    def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
+        matrix = super().zeropower_via_newtonschulz5(ops.reshape(x, (-1, x.shape[-1])), steps)
+        return ops.reshape(matrix, x.shape)
+
+    def lr_adjust(self, x: Tensor) -> Tensor:
+        *rows, columns = x.shape
+        return x * self.rms_rate * max(math.prod(rows), columns) ** 0.5
+
+
 def make_optimizer(training: Any, steps, *, betas=(0.9, 0.999)) -> keras.optimizers.Optimizer:
-    """AdamW with clipped gradients.
+    """AdamW or Muon, with clipped gradients.
 
     Args:
         training: `TrainingConfig`.
@@ -63,14 +90,12 @@ def make_optimizer(training: Any, steps, *, betas=(0.9, 0.999)) -> keras.optimiz
         if training.plateau_patience is not None:
             raise ValueError("`plateau_patience` needs `learning_rate_schedule` 'constant'. Received: 'trapezoid'")
         rate = Trapezoid(rate, steps, warmup=training.warmup_steps, cooldown=training.cooldown)
-    optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=training.weight_decay,
-        beta_1=betas[0],
-        beta_2=betas[1],
-        epsilon=1e-8,
-        global_clipnorm=training.clip_norm,
-    )
+    shared = {"weight_decay": training.weight_decay, "epsilon": 1e-8, "global_clipnorm": training.clip_norm}
+    if training.optimizer == "muon":
+        adam = {"adam_weight_decay": training.weight_decay, "adam_beta_1": betas[0], "adam_beta_2": betas[1]}
+        optimizer = Muon(rate, **adam, **shared)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, beta_1=betas[0], beta_2=betas[1], **shared)
     scaled = training.precision == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
 
