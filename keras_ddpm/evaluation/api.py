@@ -36,6 +36,7 @@ def evaluate(
     w=None,
     sampler: str | None = None,
     steps: int | None = None,
+    temperature: float | None = None,
     seed: int = 0,
     only: str | None = None,
     cas: bool = False,
@@ -54,7 +55,7 @@ def evaluate(
             Of a data set in shards, all images count for accuracy, pixels and one of the Fréchet distances; n is the
             sample for all other figures.
         w: Guidance, one number or one for each class. Default: the preset's own; a `Generator` needs it.
-        sampler, steps: For a preset or a run. Default: its own.
+        sampler, steps, temperature: For a preset or a run. Default: its own.
         seed: Seed of the first image; the others follow. If more than n images are given: seed of the choice.
         only: Comma-separated groups: accuracy, fid, prdc, diversity, memorisation, pixels, clip, recognition, health.
             Default: all that the source and the judge allow. CLIP knows MNIST only.
@@ -80,8 +81,9 @@ def evaluate(
         >>> keras_ddpm.evaluate("runs/colour_mnist", judge="judges/colour_mnist")
     """
     start = time.perf_counter()
-    settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "seed": seed, "only": only, "cas": cas}
-    settings |= {"clip": clip, "dataset": dataset and str(dataset), "judge": judge and str(judge)}
+    settings = {"n": n, "w": w, "sampler": sampler, "steps": steps, "temperature": temperature, "seed": seed}
+    settings |= {"only": only, "cas": cas, "clip": clip}
+    settings |= {"dataset": dataset and str(dataset), "judge": judge and str(judge)}
     found, groups, real, training, images, labels = _checked(source, settings)
     classifier = load_classifier(judge or SHIPPED)
     generator = found.build() if found.build else None
@@ -131,7 +133,7 @@ def _checked(source, settings):
     if n is not None and n < 1:
         raise ValueError(f"`n` must be at least 1. Received: {n}")
     _clip_name(settings["clip"])
-    sampling = {name: settings[name] for name in ("w", "sampler", "steps")}
+    sampling = {name: settings[name] for name in ("w", "sampler", "steps", "temperature")}
     notes = judge_folder.read_notes(settings["judge"] or SHIPPED)
     kind, dataset = judge_folder.kind_of(notes), settings["dataset"] or notes["dataset"]
     found = find_source(source, **sampling, seed=seed, n=n, dataset=dataset, kind=kind)

@@ -30,6 +30,8 @@ class Evaluate:
     """Sampler: ddpm, ddim and others. Default: the preset's."""
     steps: int | None = None
     """Sampling steps. Default: the preset's."""
+    temperature: float | None = None
+    """Standard deviation of x_T, see docs/few_step.md. Default: the preset's."""
     seed: int = 0
     """Seed of the first image; the others follow."""
     only: str | None = None
@@ -53,7 +55,7 @@ class Evaluate:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of graphs for several shapes: intended
         from keras_ddpm.evaluation.api import evaluate
 
-        names = ("n", "w", "sampler", "steps", "seed", "only", "cas", "clip", "dataset", "judge")
+        names = ("n", "w", "sampler", "steps", "temperature", "seed", "only", "cas", "clip", "dataset", "judge")
         with _Bars() as bars:
             report = evaluate(source, **{name: getattr(self, name) for name in names}, progress=bars.show)
         report.save(self.out)
@@ -67,8 +69,8 @@ class Evaluate:
         sources = [value for value in (self.preset, self.run_folder, self.images) if value is not None]
         if len(sources) > 1:
             raise ValueError("Give one of --preset, --run and --images, not several")
-        if self.images and (self.w, self.sampler, self.steps) != (None, None, None):
-            raise ValueError("--w, --sampler and --steps do nothing to --images, which are given")
+        if self.images and (self.w, self.sampler, self.steps, self.temperature) != (None,) * 4:
+            raise ValueError("--w, --sampler, --steps and --temperature do nothing to --images, which are given")
         if self.images and not (pathlib.Path(self.images).is_file() or is_data_set(self.images)):
             raise FileNotFoundError(f"There is no file {self.images!r}, and no data set in shards")
         return sources[0] if sources else presets.default_for(w=self.w, sampler=self.sampler, steps=self.steps)

@@ -19,6 +19,7 @@ DEFAULTS = {
     "w": None,
     "sampler": None,
     "steps": None,
+    "temperature": None,
     "seed": 0,
     "only": None,
     "cas": False,
@@ -97,8 +98,7 @@ def _command(source, settings):
         arguments = [source.python, *(f"{name}={value!r}" for name, value in changed.items())]
         return f"keras_ddpm.evaluate({', '.join(arguments)})"
     flags = [f"--{name}" if value is True else f"--{name} {value}" for name, value in changed.items()]
-    source_flags = [] if source.flags == "--preset mnist" else [source.flags]
-    return " ".join(["python -m keras_ddpm evaluate", *source_flags, *flags])
+    return " ".join(["python -m keras_ddpm evaluate", source.flags, *flags])
 
 
 def _classifier(judge, *, shipped):

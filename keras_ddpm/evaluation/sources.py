@@ -64,11 +64,13 @@ class Source:
         return self.images[kept], self.labels[kept]
 
 
-def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset: str, kind: Kind = DIGITS) -> Source:
+def find_source(
+    source, *, w, sampler, steps, temperature=None, seed: int, n: int | None, dataset: str, kind: Kind = DIGITS
+) -> Source:
     """Finds out what `source` is, and checks all that can be checked without loading weights or data.
 
     Args:
-        source, w, sampler, steps, seed, n, dataset: See `evaluate`.
+        source, w, sampler, steps, temperature, seed, n, dataset: See `evaluate`.
         kind: What the judge knows.
 
     Returns:
@@ -78,7 +80,7 @@ def find_source(source, *, w, sampler, steps, seed: int, n: int | None, dataset:
         ValueError: for arguments that this source does not take.
         OSError: for files that do not exist.
     """
-    given = {"w": w, "sampler": sampler, "steps": steps}
+    given = {"w": w, "sampler": sampler, "steps": steps, "temperature": temperature}
     if isinstance(source, tuple):
         _nothing_to_sample(given)
         return _of_arrays(*source, kind=kind, title=f"{len(source[0])} given images", python="(images, labels)")
@@ -108,7 +110,7 @@ def is_data_set(source: str | pathlib.Path) -> bool:
 
 def _nothing_to_sample(given):
     if any(value is not None for value in given.values()):
-        raise ValueError(f"`w`, `sampler` and `steps` do nothing to given images. Received: {given}")
+        raise ValueError(f"`w`, `sampler`, `steps` and `temperature` do nothing to given images. Received: {given}")
 
 
 def _of_arrays(images, labels, *, kind, **found):
@@ -150,8 +152,8 @@ def _of_preset(source, given, *, seed, n, dataset, kind):
 
 def _of_generator(generator, given, *, seed, n, kind):
     check_kind(generator.image_shape, generator.network.num_classes, kind)
-    if given["w"] is None or given["sampler"] is not None or given["steps"] is not None:
-        raise ValueError(f"A `Generator` needs `w`, and has its sampler and its steps already. Received: {given}")
+    if given["w"] is None or any(value is not None for name, value in given.items() if name != "w"):
+        raise ValueError(f"A `Generator` needs `w`, and has its sampler, steps and temperature. Received: {given}")
     _check_seeds(given["w"], seed, n, kind)
     return Source(
         title="A generator",

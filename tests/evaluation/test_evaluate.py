@@ -180,7 +180,8 @@ def test_chunks_are_small_for_few_images_and_large_for_many(n, size):
         ({"seed": -1}, "`seed` must be in"),
         ({"w": [1.0, 2.0]}, "`w` must be finite: one number, or one for each of 10 classes"),
         ({"w": None}, "A `Generator` needs `w`"),
-        ({"steps": 3}, "has its sampler and its steps already"),
+        ({"steps": 3}, "has its sampler, steps and temperature"),
+        ({"temperature": 1.1}, "has its sampler, steps and temperature"),
     ],
 )
 def test_wrong_arguments_are_named_before_any_work(generator, dataset, monkeypatch, arguments, message):
@@ -198,8 +199,8 @@ def test_what_is_no_source_is_named_with_the_choices():
 
 def test_given_images_are_not_sampled_again(dataset):
     images, labels = strokes(30, seed=5)
-    with pytest.raises(ValueError, match="`w`, `sampler` and `steps` do nothing to given images"):
-        evaluate((images, labels), dataset=dataset, w=1.0)
+    with pytest.raises(ValueError, match="`w`, `sampler`, `steps` and `temperature` do nothing to given images"):
+        evaluate((images, labels), dataset=dataset, temperature=1.1)
     with pytest.raises(ValueError, match=r"`n` must be at most 30, the number of images\. Received: 31"):
         evaluate((images, labels), dataset=dataset, n=31)
 

@@ -12,9 +12,11 @@ from strokes import strokes, write_strokes
 
 from keras_ddpm import presets
 from keras_ddpm.__main__ import main
-from keras_ddpm.evaluation import figures
+from keras_ddpm.evaluation import figures, provenance
+from keras_ddpm.evaluation.api import evaluate
 from keras_ddpm.evaluation.command import Evaluate
 from keras_ddpm.evaluation.page import comparison
+from keras_ddpm.evaluation.sources import find_source
 
 N = 100
 
@@ -98,6 +100,21 @@ def test_the_judges_and_the_settings_are_named(read):
     assert "evaluate --run" in facts["command"] and f"--n {N}" in facts["command"]
 
 
+@pytest.mark.parametrize("preset", ["mnist", "mnist_fast_v2"])
+def test_the_command_of_a_report_names_its_preset_and_temperature(dataset, monkeypatch, preset):
+    asked = []
+    monkeypatch.setattr(presets, "load_preset", lambda source, **sampling: asked.append((source, sampling)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(preset, n=N, temperature=1.2, dataset=dataset)
+    assert asked == [(preset, {"w": None, "sampler": None, "steps": None, "temperature": 1.2})]
+    settings = provenance.DEFAULTS | {"n": N, "temperature": 1.2, "dataset": None}
+    found = find_source(preset, w=None, sampler=None, steps=None, temperature=1.2, seed=0, n=N, dataset="mnist")
+    judge = {"arch": "conv3x3", "test_accuracy": 0.99, "dataset": "mnist"}
+    facts = provenance.describe(found, n=N, training=100, judge=judge, evaluator=None, settings=settings)
+    assert facts["command"] == f"python -m keras_ddpm evaluate --preset {preset} --n {N} --temperature 1.2"
+    assert facts["lead"].endswith(", temperature 1.2.")
+
+
 def test_the_process_is_followed_from_end_to_end(read):
     for name in ("forward", "reverse"):
         assert (read["recognition"][name]["progress"][0], read["recognition"][name]["progress"][-1]) == (0, 1)
@@ -127,6 +144,7 @@ def test_a_file_of_images_has_the_array_metrics_only(dataset, tmp_path, capsys):
         (["--sampler", "euler"], "`sampler` must be one of"),
         (["--steps", "51"], "`steps` must be an integer in 1..50"),
         (["--w", "nan"], "`w` must be finite"),
+        (["--temperature", "0"], "`temperature` must be a finite number above 0"),
         (["--seed", "-1"], "`seed` must be in"),
         (["--preset", "mnist"], "Give one of --preset, --run and --images"),
         (["--dataset", "nowhere.npz"], "There is no file 'nowhere.npz'"),
