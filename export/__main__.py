@@ -41,6 +41,8 @@ class Export:
     """ddpm, ddim, dpm_solver_pp_2m or dpm_solver_pp_2m_sde. Default: the preset's own, as for the next two."""
     steps: int | None = None
     """Steps of the sampler, from 1."""
+    temperature: float | None = None
+    """Standard deviation of x_T. Default: the preset's own."""
     w: float | None = None
     """Guidance that clients use unless they say another."""
     every: int = 5
@@ -51,7 +53,7 @@ class Export:
     """Compile the loop with XLA; the server must then be started with --xla_cpu_compilation_enabled (or gpu)."""
 
     def run(self) -> None:
-        sampling = {"sampler": self.sampler, "steps": self.steps, "w": self.w}
+        sampling = {"sampler": self.sampler, "steps": self.steps, "temperature": self.temperature, "w": self.w}
         if self.format != "savedmodel":
             self._run_format(sampling)
             return

@@ -31,7 +31,15 @@ MAX_BATCH = 256
 
 
 def interpolate(
-    digit: Any, seed: Any, *, n: int = 8, w: Any = None, sampler=None, steps=None, preset=presets.DEFAULT
+    digit: Any,
+    seed: Any,
+    *,
+    n: int = 8,
+    w: Any = None,
+    sampler=None,
+    steps=None,
+    temperature: float | None = None,
+    preset=presets.DEFAULT,
 ) -> np.ndarray:
     """Draw the pictures from one (digit, seed) to another.
 
@@ -40,7 +48,7 @@ def interpolate(
         seed: int, or a pair of ints in 0 ... 2^63 - 1. The noise goes from one to the other on a sphere, in every step.
         n: Number of pictures, at least 2, with both ends.
         w: Guidance, float or a pair; None: the preset's own.
-        sampler, steps: See `keras_ddpm.sample`, which draws the two ends with the same preset.
+        sampler, steps, temperature: See `keras_ddpm.sample`, which draws the two ends with the same preset.
         preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:
@@ -54,7 +62,8 @@ def interpolate(
         (6, 28, 28)
     """
     n = check_number("n", n, 2)
-    settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
+    sampling = {"sampler": sampler, "steps": steps, "temperature": temperature}
+    settings, image_shape, num_classes = _checked(preset, w, sampling)
     label, w, ends = check_request(digit, w, seed, num_classes=num_classes, own=settings.sampling.w)
     if label.shape not in ((), (2,)):
         raise ValueError(f"`digit`, `seed` and `w` must be one each, or pairs. Received the shape {label.shape}")
@@ -64,7 +73,7 @@ def interpolate(
         inputs |= {f"label_{end}": np.repeat(label[i], n), f"w_{end}": np.repeat(w[i], n)}
         inputs[f"key_{end}"] = noise.split_seed(np.repeat(ends[i], n))
     blended = bool(label[0] != label[1] or w[0] != w[1])
-    draw = _interpolation(api.load(preset, sampler=sampler, steps=steps), blended)
+    draw = _interpolation(api.load(preset, **sampling), blended)
     return _without_one_channel(in_batches(draw, inputs, MAX_BATCH), image_shape)
 
 
@@ -109,7 +118,8 @@ def vary(
     n = check_number("n", n, 1)
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 <= level <= 1:
         raise ValueError(f"`level` must be in 0..1. Received: {level!r:.60}")
-    settings, image_shape, num_classes = _checked(preset, None, sampler, steps)
+    sampling = {"sampler": sampler, "steps": steps}
+    settings, image_shape, num_classes = _checked(preset, None, sampling)
     x = source_images.check_image(image, image_shape, of="as the preset draws")
     rows = source_images.check_label(digit, w, seed, sampling=settings.sampling, num_classes=num_classes)
     first = rows.pop("seed")
@@ -119,7 +129,7 @@ def vary(
     if level > 0:
         inputs = {name: source_images.spread(value, 0, lead, n) for name, value in rows.items()}
         inputs |= {"x": to_float(images), "key": noise.split_seed(seeds.reshape(-1))}
-        images = in_batches(_variation(api.load(preset, sampler=sampler, steps=steps), float(level)), inputs, MAX_BATCH)
+        images = in_batches(_variation(api.load(preset, **sampling), float(level)), inputs, MAX_BATCH)
     shape = lead if n == 1 else (*lead, n)
     images = _without_one_channel(images.reshape(*shape, *image_shape), image_shape)
     return (images, seeds.reshape(shape)) if return_seeds else images
@@ -132,6 +142,7 @@ def film(
     seed: Any = None,
     sampler=None,
     steps=None,
+    temperature: float | None = None,
     preset=presets.DEFAULT,
     progress=None,
     **attributes: Any,
@@ -139,8 +150,8 @@ def film(
     """Draw images with all the states that they go through, from noise to the picture.
 
     Args:
-        digit, w, seed, sampler, steps, progress, **attributes: See `keras_ddpm.sample`, which draws the last
-            frame with the same preset.
+        digit, w, seed, sampler, steps, temperature, progress, **attributes: See `keras_ddpm.sample`, which draws
+            the last frame with the same preset.
         preset: Name of a shipped preset, or a folder written by train.py.
 
     Returns:
@@ -154,11 +165,12 @@ def film(
         >>> keras_ddpm.film(7).shape
         (21, 28, 28)
     """
-    settings, image_shape, num_classes = _checked(preset, w, sampler, steps)
+    sampling = {"sampler": sampler, "steps": steps, "temperature": temperature}
+    settings, image_shape, num_classes = _checked(preset, w, sampling)
     conditions = conditions_of(num_classes, settings.data.attributes)
     digit, w, seed, others = check_asked(digit, w, seed, attributes, conditions=conditions, own=settings.sampling.w)
     others = {name: value.reshape(-1) for name, value in others.items()}
-    generator = api.load(preset, sampler=sampler, steps=steps)
+    generator = api.load(preset, **sampling)
     given = (value.reshape(-1) for value in (digit, w, seed))
     states = generator.trajectory(*given, every=1, progress=progress, **others)[1]  # (N, S + 1, H, W, C)
     return _without_one_channel(to_uint8(states).reshape(*digit.shape, *states.shape[1:]), image_shape)
@@ -215,12 +227,12 @@ def _variation(generator, level) -> Callable:
     return compiled(draw, model=generator)
 
 
-def _checked(preset, w, sampler, steps):
+def _checked(preset, w, sampling):
     """The preset's settings, if what is asked for goes with them."""
     found = api.settings_of(preset)
     if found[0].sampling.guidance == "none":
         check_baked_w(w, found[0].sampling.w)
-    presets.with_sampling(found[0], sampler=sampler, steps=steps)
+    presets.with_sampling(found[0], **sampling)
     return found
 
 

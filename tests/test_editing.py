@@ -19,15 +19,21 @@ def settings(served_preset):
     return {"preset": served_preset, "sampler": "dpm_solver_pp_2m_sde", "steps": 3}
 
 
+@pytest.fixture(scope="module")
+def warm(settings):
+    """The same from stronger noise than the preset's own."""
+    return {**settings, "temperature": 1.4}
+
+
 def assert_same(a, b):
     assert a.shape == b.shape and np.abs(a.astype(int) - b).max() <= 1  # rounding of the 1e-6 between batch sizes
 
 
 @pytest.mark.slow
-def test_the_ends_of_an_interpolation_are_the_plain_pictures(settings):
-    images = keras_ddpm.interpolate((3, 8), (5, 6), n=5, **settings)
+def test_the_ends_of_an_interpolation_are_the_plain_pictures(warm):
+    images = keras_ddpm.interpolate((3, 8), (5, 6), n=5, **warm)
     assert images.shape == (5, 28, 28) and images.dtype == np.uint8
-    assert_same(images[[0, -1]], keras_ddpm.sample([3, 8], seed=[5, 6], **settings))
+    assert_same(images[[0, -1]], keras_ddpm.sample([3, 8], seed=[5, 6], **warm))
     assert all(np.any(a != b) for a, b in itertools.pairwise(images))
 
 
@@ -77,11 +83,11 @@ def test_a_variation_depends_on_its_own_image_digit_and_seed(settings):
     assert keras_ddpm.vary(IMAGES[0], 0.6, seed=1, **settings).shape == (28, 28)
 
 
-def test_a_film_ends_in_the_picture_and_begins_in_noise(settings):
-    frames = keras_ddpm.film([3, 8], 2.0, seed=[5, 6], **settings)
+def test_a_film_ends_in_the_picture_and_begins_in_noise(warm):
+    frames = keras_ddpm.film([3, 8], 2.0, seed=[5, 6], **warm)
     assert frames.shape == (2, 4, 28, 28) and frames.dtype == np.uint8
-    assert_same(frames[:, -1], keras_ddpm.sample([3, 8], 2.0, seed=[5, 6], **settings))
-    assert_same(frames[0, 0], keras_ddpm.film(1, seed=5, **settings)[0])  # the seed's own noise, whatever the digit
+    assert_same(frames[:, -1], keras_ddpm.sample([3, 8], 2.0, seed=[5, 6], **warm))
+    assert_same(frames[0, 0], keras_ddpm.film(1, seed=5, **warm)[0])  # the seed's own noise, whatever the digit
 
 
 @pytest.mark.parametrize(
@@ -101,6 +107,8 @@ def test_a_film_ends_in_the_picture_and_begins_in_noise(settings):
         ("vary", (IMAGES, 0.5), {"digit": [1, 2]}, "must broadcast together"),
         ("film", (12,), {}, r"`digit` must be in 0\.\.9"),
         ("film", (3,), {"steps": 0}, "`steps` must be"),
+        ("film", (3,), {"temperature": 0}, "`temperature` must be a finite number above 0"),
+        ("interpolate", (3, (1, 2)), {"temperature": -1.0}, "`temperature` must be a finite number above 0"),
     ],
 )
 def test_bad_input_is_one_clear_error(small_preset, function, arguments, given, message):

@@ -78,6 +78,8 @@ class Interpolate:
     """See `sample`. Default: the preset's."""
     steps: int | None = None
     """Steps of the sampler. Default: the preset's."""
+    temperature: float | None = None
+    """Standard deviation of x_T. Default: the preset's."""
     preset: str = presets.DEFAULT
     """Name of a shipped preset (see `keras-ddpm presets`), or the folder of a training."""
     out: pathlib.Path = pathlib.Path("between.png")
@@ -97,7 +99,7 @@ class Interpolate:
         from keras_ddpm.editing import interpolate
 
         digit, seed = (values[0] if len(values) == 1 else values for values in (self.digits, self.seeds))
-        settings = {"w": self.w, "sampler": self.sampler, "steps": self.steps, "preset": self.preset}
-        images = interpolate(digit, seed, n=self.n, **settings)
+        names = ("n", "w", "sampler", "steps", "temperature", "preset")
+        images = interpolate(digit, seed, **{name: getattr(self, name) for name in names})
         write_row(self.out, images, n=self.n, zoom=self.zoom, channels=channels)
         print(f"{self.out}: {self.n} images, seeds {' to '.join(map(str, self.seeds))}")

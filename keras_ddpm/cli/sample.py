@@ -112,8 +112,8 @@ class Sample:
         """The pages of the film, the last of which is the PNG by the same preset."""
         from keras_ddpm import editing
 
-        asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "preset": self._preset()}
-        asked |= self.attributes
+        asked: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "temperature": self.temperature}
+        asked |= {"preset": self._preset(), **self.attributes}
         frames = editing.film(digit, self.w, seed=seed, **asked)  # (N, frames, H, W) or (N, frames, H, W, 3)
         frames = frames[..., None] if frames.ndim == 4 else frames
         return np.stack([self._page(frames[:, i]) for i in range(frames.shape[1])])
@@ -156,8 +156,6 @@ class Sample:
             raise ValueError(f"A GIF holds at most {MAX_FILMS} images: lower `n`, or write a PNG. Received: {count}")
         if self.best_of > 1:
             raise ValueError(f"`best_of` must be 1 for a GIF. Received: {self.best_of}")
-        if self.temperature is not None:
-            raise ValueError(f"`temperature` must be the preset's for a GIF. Received: {self.temperature}")
         if self.runtime not in ("auto", "keras"):
             raise ValueError(f"`runtime` must be keras for a GIF: the others keep no path. Received: {self.runtime!r}")
 

@@ -34,6 +34,8 @@ class Synthesize:
     """Sampler: ddpm, ddim and others. Default: the preset's."""
     steps: int | None = None
     """Sampling steps. Default: the preset's."""
+    temperature: float | None = None
+    """Standard deviation of x_T, see docs/few_step.md. Default: the preset's."""
     seed: int = 0
     """Seed of the first image; the others follow."""
     batch: int = 250
@@ -53,7 +55,7 @@ class Synthesize:
         interrupt.advise(lambda: "The same command goes on.")
         from keras_ddpm.synthesis import synthesize
 
-        names = ("n", "out", "preset", "format", "shard_size", "w", "sampler", "steps", "seed", "batch")
+        names = ("n", "out", "preset", "format", "shard_size", "w", "sampler", "steps", "temperature", "seed", "batch")
         filters = ("min_confidence", "judge", "min_distance")
         found = synthesize(
             **{name: getattr(self, name) for name in (*names, *filters)},

@@ -34,6 +34,7 @@ def synthesize(
     w: Any = None,
     sampler: str | None = None,
     steps: int | None = None,
+    temperature: float | None = None,
     seed: int = 0,
     batch: int = 250,
     runtime: str | None = None,
@@ -55,7 +56,7 @@ def synthesize(
         shard_size: Images drawn for one shard.
         proportions: Share of each class; None for equal ones.
         w: Guidance, one for all classes or one for each; None: the preset's own.
-        sampler, steps: None: the preset's own.
+        sampler, steps, temperature: None: the preset's own.
         seed: Of the first image; the others follow.
         batch: Images of one call of the generator, 1 ... 256. Part of what the bytes depend on.
         runtime: None for Keras, or "litert", "onnx", "openvino"; see `sample`.
@@ -85,6 +86,7 @@ def synthesize(
         w=w,
         sampler=sampler,
         steps=steps,
+        temperature=temperature,
         seed=seed,
         batch=batch,
         runtime=runtime,
@@ -113,6 +115,7 @@ def plan(
     w: Any,
     sampler: str | None,
     steps: int | None,
+    temperature: float | None,
     seed: int,
     batch: int,
     runtime: str | None,
@@ -129,7 +132,8 @@ def plan(
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {sorted(FORMATS)}. Received: {format!r}")
     config, image_shape, num_classes = presets.read_config(preset)
-    sampling = presets.with_sampling(config, w=w, sampler=sampler, steps=steps).sampling
+    given = {"sampler": sampler, "steps": steps, "temperature": temperature}
+    sampling = presets.with_sampling(config, w=w, **given).sampling
     schedule = Diffusion.from_names(**vars(config.diffusion)).schedule
     samplers.times_of(choose(samplers.SAMPLERS, sampling.sampler, "sampler"), sampling.steps, schedule)
     _check_filters(min_confidence, judge, min_distance)
@@ -143,7 +147,7 @@ def plan(
     if runtime is not None:
         from keras_ddpm import runtimes
 
-        runtimes.load(preset, runtime, sampler=sampler, steps=steps)
+        runtimes.load(preset, runtime, **given)
     return Plan(
         n=n,
         shard_size=shard_size,

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         (["--preset", "nope"], "`preset` must be one of"),
         (["--sampler", "euler"], "`sampler` must be one of"),
         (["--steps", "0"], "`steps` must be an integer in 1..1000"),
+        (["--temperature", "0"], "`temperature` must be a finite number above 0"),
         (["--every", "0"], "`every` must be at least 1"),
         (["--w", "nan"], "`w` must be finite"),
         (["--out", "/proc/models"], "Cannot write to the folder '/proc/models'"),

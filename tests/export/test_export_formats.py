@@ -25,12 +25,14 @@ def test_litert_is_among_the_formats_that_are_tested():
     "runtime", [pytest.param(name, marks=pytest.mark.slow if name == "openvino" else ()) for name in INSTALLED]
 )
 def test_a_format_draws_what_python_draws_from_its_folder_alone(small_preset, tmp_path, capsys, runtime):
-    command.main(f"--format {runtime} --preset {small_preset} --out {tmp_path / 'out'} --steps 3 --w 3".split())
+    command.main(
+        f"--format {runtime} --preset {small_preset} --out {tmp_path / 'out'} --steps 3 --w 3 --temperature 1.3".split()
+    )
     assert capsys.readouterr().out.strip() == str(tmp_path / "out" / f"network.{runtime}.json")
     names = {*files.names(runtime), f"network.{runtime}.json", "config.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     drawn = keras_ddpm.sample([3, 7], seed=[1, 2], preset=tmp_path / "out", runtime=runtime)
-    expected = keras_ddpm.sample([3, 7], 3.0, seed=[1, 2], steps=3, preset=small_preset)
+    expected = keras_ddpm.sample([3, 7], 3.0, seed=[1, 2], steps=3, temperature=1.3, preset=small_preset)
     assert np.abs(drawn.astype(int) - expected).max() <= 1
 
 

@@ -18,6 +18,7 @@ GIVEN = {
     "w": None,
     "sampler": None,
     "steps": None,
+    "temperature": None,
     "seed": 0,
     "batch": 8,
     "runtime": None,
@@ -91,6 +92,12 @@ def test_shards_are_runs_of_seeds_that_cover_all(small_preset):
 def test_what_cannot_be_drawn_is_named(small_preset, changed, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         make(small_preset, **changed)
+
+
+def test_a_temperature_is_the_presets_or_the_one_that_is_asked_for(served_preset):
+    assert (make(served_preset).temperature, make(served_preset, temperature=1.4).temperature) == (1.1, 1.4)
+    with pytest.raises(ValueError, match="`temperature` must be a finite number above 0"):
+        make(served_preset, temperature=0.0)
 
 
 def test_training_images_that_are_not_there_are_named_first(small_preset, monkeypatch):
