@@ -69,7 +69,7 @@ def test_the_first_layer_the_last_embeddings_and_vectors_follow_adamw(path, shap
     assert np.abs(ours).min() > 0
 
 
-def test_muon_is_read_back_and_goes_on_with_its_momentum(tmp_path):
+def test_muon_is_read_back_and_goes_on_with_its_momentum():
     optimizer = make_optimizer(TrainingConfig(optimizer="muon"), steps=100)
     again = Muon.from_config(optimizer.get_config())
     assert type(optimizer) is Muon and again.get_config() == optimizer.get_config()
